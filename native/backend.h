@@ -1,0 +1,107 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "native/error.h"
+#include "native/graph/graph.h"
+#include "native/tensor.h"
+
+// What a backend is.
+//
+//   Backend  one per kind of device, lives as long as the process. Thread-safe.
+//   Plan     a compiled network: packed weights and the choice of kernels. Immutable and thread-safe; reference-counted,
+//            because sessions of several JavaScript threads share it. Serves every batch and image size.
+//   Context  what one run needs beside the plan: an arena, threads or a stream. Runs one batch at a time; a Session
+//            (native/session.h) owns the pool of contexts and the queue before it. A context keeps its plan alive.
+//
+// Threads: Compile, Devices and NewContext may block and are called off the JavaScript thread. Context::Run returns
+// soon or blocks as the backend likes, but is never called on the JavaScript thread; it calls `done` exactly once, on
+// any thread.
+// Errors: everything throws resnet_native::Error; Run never throws, it hands the exception to `done`. After a failed
+// run the context can be used again unless the code is kDeviceLost.
+// Memory: the caller owns the input and the outputs of a run and keeps them until `done` is called.
+
+namespace resnet_native {
+
+struct DeviceInfo {
+  std::string id;    // "cpu", "cuda:0"
+  std::string name;  // as the maker calls it
+  bool available = false;
+  std::string isa;                  // the instruction set or compute capability in use
+  std::vector<std::string> dtypes;  // those that `compile` takes
+  std::string reason;               // why it is not available or what is limited; empty otherwise
+};
+
+enum class MemoryMode { kAuto, kLow };
+
+struct CompileOptions {
+  DType dtype = DType::kFloat32;
+  int device_index = 0;
+  int max_batch = 32;
+  int threads = 0;  // CPU: 0 takes what the machine grants (cgroup limits included)
+  MemoryMode memory = MemoryMode::kAuto;
+};
+
+// A batch as the user brought it: n × h × w × c elements in the layout named, uint8 (NHWC only) or float32.
+struct InputBatch {
+  const void* data = nullptr;
+  DType dtype = DType::kFloat32;
+  Layout layout = Layout::kNhwc;
+  int64_t n = 0, h = 0, w = 0, c = 0;
+};
+
+struct RunRequest {
+  InputBatch input;
+  // One float32 buffer per graph output, in that order, as large as InferShapes says; filled in NCHW order.
+  std::vector<float*> outputs;
+  // Looked at between steps: when it turns true the run may stop early with kAborted. May be null.
+  const std::atomic<bool>* cancelled = nullptr;
+  // If not null, gets the milliseconds of each step of Plan::Describe(), in that order.
+  std::vector<double>* step_ms = nullptr;
+};
+
+// Called exactly once; null means success.
+using Completion = std::function<void(std::exception_ptr error)>;
+
+// What a plan does, step by step, for session.plan and the profiles.
+struct StepInfo {
+  std::string name;    // the node's name
+  std::string op;      // OpName
+  std::string kernel;  // which kernel was chosen
+  int64_t macs = 0;    // multiply-adds for one image of 224 × 224, 0 where the step has none or that size does not fit
+};
+
+class Context {
+ public:
+  virtual ~Context() = default;
+  virtual void Run(const RunRequest& request, Completion done) = 0;
+};
+
+class Plan {
+ public:
+  virtual ~Plan() = default;
+  // The graph after the passes: what InferShapes needs to size a run's outputs.
+  virtual const Graph& graph() const = 0;
+  virtual std::vector<StepInfo> Describe() const = 0;
+  virtual std::unique_ptr<Context> NewContext(std::shared_ptr<const Plan> self) const = 0;
+  virtual int default_contexts() const = 0;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual std::vector<DeviceInfo> Devices() = 0;
+  // `graph` is valid (Validate) and as traced; the backend runs the passes it wants.
+  virtual std::shared_ptr<const Plan> Compile(Graph graph, const CompileOptions& options) = 0;
+};
+
+// The backends built in. They live as long as the process.
+Backend& ReferenceBackend();
+Backend& CpuBackend();
+
+}  // namespace resnet_native
