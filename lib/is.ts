@@ -5,8 +5,10 @@ import { ResNetError } from './errors.js';
 
 /** `value` as a person would write it, short: strings quoted, objects by class, arrays by content. */
 export function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}...` : value);
-  if (Array.isArray(value)) return `[${value.slice(0, 8).map(show).join(', ')}${value.length > 8 ? ', ...' : ''}]`;
+  if (typeof value === 'string')
+    return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}...` : value);
+  if (Array.isArray(value))
+    return `[${value.slice(0, 8).map(show).join(', ')}${value.length > 8 ? ', ...' : ''}]`;
   if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`;
   if (typeof value === 'object' && value !== null) return value.constructor?.name ?? 'Object';
   return typeof value === 'bigint' ? `${value}n` : String(value);
@@ -14,13 +16,22 @@ export function show(value: unknown): string {
 
 /** The error for an argument that is not what it should be. Code `INVALID_ARGUMENT`. */
 export function invalid(name: string, expected: string, received: unknown): ResNetError {
-  return new ResNetError('INVALID_ARGUMENT', `Expected ${expected} for ${name} but received ${show(received)}`);
+  return new ResNetError(
+    'INVALID_ARGUMENT',
+    `Expected ${expected} for ${name} but received ${show(received)}`,
+  );
 }
 
 /** Throws `INVALID_ARGUMENT` unless `value` is an integer in [min, max]. */
-export function checkInteger(name: string, value: unknown, min: number, max = Number.MAX_SAFE_INTEGER): number {
+export function checkInteger(
+  name: string,
+  value: unknown,
+  min: number,
+  max = Number.MAX_SAFE_INTEGER,
+): number {
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max) return value;
-  const range = max === Number.MAX_SAFE_INTEGER ? `an integer of at least ${min}` : `an integer from ${min} to ${max}`;
+  const range =
+    max === Number.MAX_SAFE_INTEGER ? `an integer of at least ${min}` : `an integer from ${min} to ${max}`;
   throw invalid(name, range, value);
 }
 
