@@ -44,11 +44,20 @@ struct NormalizeOp {
   ChannelAffine affine;
 };
 
+// The filters of a convolution: values[o][...] * channel_scale[o], rounded to float32 once. Batch norm is folded into
+// the scale, so that a backend applies it while packing and no second copy of the weights is ever made.
+struct Filters {
+  Weight values;
+  std::vector<double> channel_scale;  // empty: 1
+
+  double Scale(int out_channel) const { return channel_scale.empty() ? 1.0 : channel_scale[out_channel]; }
+};
+
 // inputs: x and, if `has_residual`, a tensor of the output's shape. y = relu?(conv(x) + bias + residual).
 struct Conv2dOp {
   Window window;
   int in_channels = 0, out_channels = 0, groups = 1;
-  Weight weight;
+  Filters filters;
   Weight bias;  // empty: none
   bool has_residual = false;
   bool relu = false;
