@@ -80,7 +80,11 @@ export interface NativeAddon {
   cancelToken(): NativeCancelToken;
   /** Zeroed memory that sessions read in place. */
   allocate(bytes: number): ArrayBuffer;
-  /** Pillow's bilinear antialiased resize to `resizedHeight` × `resizedWidth`, then a crop; zero outside the image. */
+  /**
+   * Pillow's bilinear antialiased resize to `resizedHeight` × `resizedWidth`, then a crop; zero outside the image.
+   * `pixels` (RGB, HWC) is kept alive but not copied: the caller leaves it unchanged and attached until the promise
+   * settles.
+   */
   resizeCrop(
     pixels: Uint8Array,
     height: number,
