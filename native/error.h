@@ -22,8 +22,8 @@ enum class ErrorCode {
 // "INVALID_ARGUMENT" and so on: the code as JavaScript sees it.
 const char* ErrorCodeName(ErrorCode code);
 
-// The only exception type thrown by this library's own code. The message says what was wrong, what was expected and
-// what to do.
+// The only exception type thrown by this library's own code. The message says what was wrong, what was
+// expected and what to do.
 class Error : public std::runtime_error {
  public:
   Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}

@@ -22,8 +22,9 @@ struct TensorShape {
   bool operator==(const TensorShape&) const = default;
 };
 
-// A float32 parameter. `owner` keeps the memory alive: a copy of our own, or a block shared with JavaScript that this
-// process promises not to free. Copies of a Weight share the memory; nothing ever writes through it.
+// A float32 parameter. `owner` keeps the memory alive: a copy of our own, or a block shared with JavaScript
+// that this process promises not to free. Copies of a Weight share the memory; nothing ever writes through
+// it.
 struct Weight {
   std::shared_ptr<const void> owner;
   const float* data = nullptr;

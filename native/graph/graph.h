@@ -7,11 +7,11 @@
 
 #include "native/tensor.h"
 
-// The network as plain data. A Graph is built by the addon from the traced TypeScript graph, rewritten by the passes
-// (native/graph/passes/: functions from Graph to Graph) and then compiled by a backend into a plan.
+// The network as plain data. A Graph is built by the addon from the traced TypeScript graph, rewritten by the
+// passes (native/graph/passes/: functions from Graph to Graph) and then compiled by a backend into a plan.
 //
-// Weights of convolutions are in torch's order [out_channels][in_channels / groups][kernel_h][kernel_w]; backends pack
-// them as they like.
+// Weights of convolutions are in torch's order [out_channels][in_channels / groups][kernel_h][kernel_w];
+// backends pack them as they like.
 
 namespace resnet_native {
 
@@ -38,14 +38,15 @@ struct InputOp {
   int channels = 3;
 };
 
-// uint8 pixels become (x / 255 - mean) / std, computed as x * scale + shift; float32 input passes unchanged, because
-// the API takes it as already normalised.
+// uint8 pixels become (x / 255 - mean) / std, computed as x * scale + shift; float32 input passes unchanged,
+// because the API takes it as already normalised.
 struct NormalizeOp {
   ChannelAffine affine;
 };
 
-// The filters of a convolution: values[o][...] * channel_scale[o], rounded to float32 once. Batch norm is folded into
-// the scale, so that a backend applies it while packing and no second copy of the weights is ever made.
+// The filters of a convolution: values[o][...] * channel_scale[o], rounded to float32 once. Batch norm is
+// folded into the scale, so that a backend applies it while packing and no second copy of the weights is ever
+// made.
 struct Filters {
   Weight values;
   std::vector<double> channel_scale;  // empty: 1
@@ -61,13 +62,13 @@ struct Conv2dOp {
   Weight bias;  // empty: none
   bool has_residual = false;
   bool relu = false;
-  // Set when a NormalizeOp was folded in: x is the run's input and is normalised while it is read. Padding is zero
-  // *after* normalisation.
+  // Set when a NormalizeOp was folded in: x is the run's input and is normalised while it is read. Padding is
+  // zero *after* normalisation.
   std::optional<ChannelAffine> input_normalize;
 };
 
-// Inference batch norm: y = (x - running_mean) / sqrt(running_var + eps) * weight + bias. An empty weight is 1, an
-// empty bias 0.
+// Inference batch norm: y = (x - running_mean) / sqrt(running_var + eps) * weight + bias. An empty weight is
+// 1, an empty bias 0.
 struct BatchNormOp {
   Weight weight, bias, running_mean, running_var;
   double eps = 1e-5;
@@ -99,8 +100,8 @@ struct ZeroPadShortcutOp {
   int stride = 1, out_channels = 0;
 };
 
-using Op = std::variant<InputOp, NormalizeOp, Conv2dOp, BatchNormOp, ReluOp, MaxPool2dOp, GlobalAvgPoolOp, FlattenOp,
-                        LinearOp, AddOp, ZeroPadShortcutOp>;
+using Op = std::variant<InputOp, NormalizeOp, Conv2dOp, BatchNormOp, ReluOp, MaxPool2dOp, GlobalAvgPoolOp,
+                        FlattenOp, LinearOp, AddOp, ZeroPadShortcutOp>;
 
 // "conv2d", "relu", …: for messages, plans and printed graphs.
 const char* OpName(const Op& op);
@@ -108,24 +109,25 @@ const char* OpName(const Op& op);
 using NodeId = int;
 
 struct Node {
-  std::string name;  // torchvision's node name, unique; a fused node has the name of the last node it absorbed
+  std::string
+      name;  // torchvision's node name, unique; a fused node has the name of the last node it absorbed
   std::vector<NodeId> inputs;
   Op op;
 };
 
-// Nodes in topological order: every input comes before its user. nodes[0] is the InputOp, and there is only one.
-// `outputs` are the nodes that the user asked for, in the order asked; passes never fold them away.
+// Nodes in topological order: every input comes before its user. nodes[0] is the InputOp, and there is only
+// one. `outputs` are the nodes that the user asked for, in the order asked; passes never fold them away.
 struct Graph {
   std::vector<Node> nodes;
   std::vector<NodeId> outputs;
 };
 
-// Throws kInvalidArgument if the graph breaks what is said above or an operation's sizes disagree with its weights.
-// What a backend gets has passed this.
+// Throws kInvalidArgument if the graph breaks what is said above or an operation's sizes disagree with its
+// weights. What a backend gets has passed this.
 void Validate(const Graph& graph);
 
-// The shape of every node for a batch of n images of h × w. Throws kInvalidShape, naming the node, where the network
-// cannot take that size.
+// The shape of every node for a batch of n images of h × w. Throws kInvalidShape, naming the node, where the
+// network cannot take that size.
 std::vector<TensorShape> InferShapes(const Graph& graph, int64_t n, int64_t h, int64_t w);
 
 // One line a node: `name = op(inputs) attributes -> …`. What the tests of the passes compare.

@@ -2,9 +2,9 @@
 
 #include "native/graph/graph.h"
 
-// Each pass is a function from graph to graph, exact but for rounding, and never folds away an output. A fusing pass puts the fused operation in
-// the place of the last node it absorbs, which comes after all that both need; what nobody reads any more is then
-// removed by EliminateDead.
+// Each pass is a function from graph to graph, exact but for rounding, and never folds away an output. A
+// fusing pass puts the fused operation in the place of the last node it absorbs, which comes after all that
+// both need; what nobody reads any more is then removed by EliminateDead.
 
 namespace resnet_native {
 
@@ -14,11 +14,12 @@ Graph EliminateDead(Graph graph);
 // conv → batch norm becomes one convolution: the scale goes into the filters, the shift into the bias.
 Graph FoldBatchNorm(Graph graph);
 
-// conv → add, conv → relu, linear-free tails and add → relu become epilogues of the convolution or of the add.
+// conv → add, conv → relu, linear-free tails and add → relu become epilogues of the convolution or of the
+// add.
 Graph FuseEpilogue(Graph graph);
 
-// The normalisation of uint8 input is done by the convolutions that read it, while they load it. Their padding stays
-// zero after normalisation, as torch pads.
+// The normalisation of uint8 input is done by the convolutions that read it, while they load it. Their
+// padding stays zero after normalisation, as torch pads.
 Graph FoldNormalize(Graph graph);
 
 // All of the above, in the order that lets each find the most.
