@@ -1,0 +1,149 @@
+#include "native/backends/reference/kernels.h"
+
+#include <cmath>
+#include <limits>
+
+namespace resnet_native::reference {
+namespace {
+
+// NaN stays NaN, as in torch: a comparison with NaN is false.
+double ReluOf(double x) { return x < 0 ? 0 : x; }
+
+// Calls body(n, h, w, c, index) for each element of an NHWC tensor, in order of memory.
+template <class Body>
+void ForEach(const TensorShape& shape, Body body) {
+  int64_t index = 0;
+  for (int64_t n = 0; n < shape.n; ++n) {
+    for (int64_t h = 0; h < shape.h; ++h) {
+      for (int64_t w = 0; w < shape.w; ++w) {
+        for (int64_t c = 0; c < shape.c; ++c) body(n, h, w, c, index++);
+      }
+    }
+  }
+}
+
+// Calls body(kernel_h, kernel_w, h, w) for the taps of output pixel (oh, ow) that lie inside the image.
+template <class Body>
+void ForEachTap(const Window& window, const TensorShape& x, int64_t oh, int64_t ow, Body body) {
+  for (int kh = 0; kh < window.kernel_h; ++kh) {
+    const int64_t h = oh * window.stride_h - window.pad_h + int64_t{kh} * window.dilation_h;
+    if (h < 0 || h >= x.h) continue;
+    for (int kw = 0; kw < window.kernel_w; ++kw) {
+      const int64_t w = ow * window.stride_w - window.pad_w + int64_t{kw} * window.dilation_w;
+      if (w >= 0 && w < x.w) body(kh, kw, h, w);
+    }
+  }
+}
+
+double ConvAt(const Conv2dOp& op, const View& x, int64_t n, int64_t oh, int64_t ow, int64_t o) {
+  const int64_t in_per_group = op.in_channels / op.groups;
+  const int64_t first_channel = o / (op.out_channels / op.groups) * in_per_group;
+  const double scale = op.filters.Scale(static_cast<int>(o));
+  double sum = op.bias.empty() ? 0.0 : op.bias[o];
+  ForEachTap(op.window, x.shape, oh, ow, [&](int kh, int kw, int64_t h, int64_t w) {
+    for (int64_t i = 0; i < in_per_group; ++i) {
+      const int64_t tap = ((o * in_per_group + i) * op.window.kernel_h + kh) * op.window.kernel_w + kw;
+      const float filter = static_cast<float>(op.filters.values[tap] * scale);
+      sum += static_cast<double>(x.At(n, h, w, first_channel + i)) * filter;
+    }
+  });
+  return sum;
+}
+
+}  // namespace
+
+void LoadInput(const InputBatch& input, const ChannelAffine* normalize, float* y) {
+  const auto* bytes = static_cast<const uint8_t*>(input.data);
+  const auto* floats = static_cast<const float*>(input.data);
+  const TensorShape shape{input.n, input.h, input.w, input.c};
+  ForEach(shape, [&](int64_t n, int64_t h, int64_t w, int64_t c, int64_t index) {
+    const bool nchw = input.layout == Layout::kNchw;
+    const int64_t from = nchw ? ((n * input.c + c) * input.h + h) * input.w + w : index;
+    if (input.dtype == DType::kFloat32) {
+      y[index] = floats[from];
+    } else if (normalize) {
+      const double scaled = static_cast<double>(bytes[from]) * normalize->scale[c];
+      y[index] = static_cast<float>(scaled + normalize->shift[c]);
+    } else {
+      y[index] = bytes[from];
+    }
+  });
+}
+
+void Conv2d(const Conv2dOp& op, const View& x, const float* residual, const TensorShape& y_shape, float* y) {
+  ForEach(y_shape, [&](int64_t n, int64_t h, int64_t w, int64_t o, int64_t index) {
+    double sum = ConvAt(op, x, n, h, w, o);
+    if (residual) sum += residual[index];
+    y[index] = static_cast<float>(op.relu ? ReluOf(sum) : sum);
+  });
+}
+
+void BatchNorm(const BatchNormOp& op, const View& x, float* y) {
+  ForEach(x.shape, [&](int64_t, int64_t, int64_t, int64_t c, int64_t index) {
+    const double gamma = op.weight.empty() ? 1.0 : op.weight[c];
+    const double beta = op.bias.empty() ? 0.0 : op.bias[c];
+    const double scale = gamma / std::sqrt(static_cast<double>(op.running_var[c]) + op.eps);
+    y[index] = static_cast<float>((static_cast<double>(x.data[index]) - op.running_mean[c]) * scale + beta);
+  });
+}
+
+void Relu(const View& x, float* y) {
+  for (int64_t i = 0; i < x.shape.elements(); ++i) y[i] = static_cast<float>(ReluOf(x.data[i]));
+}
+
+void MaxPool2d(const MaxPool2dOp& op, const View& x, const TensorShape& y_shape, float* y) {
+  ForEach(y_shape, [&](int64_t n, int64_t oh, int64_t ow, int64_t c, int64_t index) {
+    float best = -std::numeric_limits<float>::infinity();
+    ForEachTap(op.window, x.shape, oh, ow, [&](int, int, int64_t h, int64_t w) {
+      const float value = x.At(n, h, w, c);
+      if (value > best || std::isnan(value)) best = value;
+    });
+    y[index] = best;
+  });
+}
+
+void GlobalAvgPool(const View& x, float* y) {
+  ForEach({x.shape.n, 1, 1, x.shape.c}, [&](int64_t n, int64_t, int64_t, int64_t c, int64_t index) {
+    double sum = 0;
+    for (int64_t h = 0; h < x.shape.h; ++h) {
+      for (int64_t w = 0; w < x.shape.w; ++w) sum += x.At(n, h, w, c);
+    }
+    y[index] = static_cast<float>(sum / static_cast<double>(x.shape.h * x.shape.w));
+  });
+}
+
+void Flatten(const View& x, float* y) { StoreOutput(x, y); }
+
+void Linear(const LinearOp& op, const View& x, float* y) {
+  for (int64_t n = 0; n < x.shape.n; ++n) {
+    for (int64_t o = 0; o < op.out_features; ++o) {
+      double sum = op.bias.empty() ? 0.0 : op.bias[o];
+      for (int64_t i = 0; i < op.in_features; ++i) {
+        sum += static_cast<double>(x.data[n * op.in_features + i]) * op.weight[o * op.in_features + i];
+      }
+      y[n * op.out_features + o] = static_cast<float>(sum);
+    }
+  }
+}
+
+void Add(const AddOp& op, const View& a, const View& b, float* y) {
+  for (int64_t i = 0; i < a.shape.elements(); ++i) {
+    const double sum = static_cast<double>(a.data[i]) + b.data[i];
+    y[i] = static_cast<float>(op.relu ? ReluOf(sum) : sum);
+  }
+}
+
+void ZeroPadShortcut(const ZeroPadShortcutOp& op, const View& x, const TensorShape& y_shape, float* y) {
+  ForEach(y_shape, [&](int64_t n, int64_t h, int64_t w, int64_t c, int64_t index) {
+    y[index] = c < x.shape.c ? x.At(n, h * op.stride, w * op.stride, c) : 0.0f;
+  });
+}
+
+void StoreOutput(const View& x, float* y) {
+  const TensorShape& shape = x.shape;
+  ForEach(shape, [&](int64_t n, int64_t h, int64_t w, int64_t c, int64_t index) {
+    y[((n * shape.c + c) * shape.h + h) * shape.w + w] = x.data[index];
+  });
+}
+
+}  // namespace resnet_native::reference
