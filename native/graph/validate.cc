@@ -68,6 +68,7 @@ class Checker {
   }
 
   Known operator()(const NormalizeOp& op) {
+    if (!std::holds_alternative<InputOp>(*input_op_)) Fail(node_, "only the graph's input is normalised");
     CheckAffine(op.affine, Image().channels);
     return Image();
   }
@@ -82,14 +83,17 @@ class Checker {
                       " groups for " + std::to_string(op.in_channels) + " → " +
                       std::to_string(op.out_channels) + " channels");
     }
-    CheckChannels(op.in_channels);
+    CheckChannels(Image(), op.in_channels);
     const size_t taps = static_cast<size_t>(op.window.kernel_h) * op.window.kernel_w;
     CheckSize(node_, "weight", op.filters.values.size, taps * op.out_channels * (op.in_channels / op.groups));
     if (!op.filters.channel_scale.empty()) {
       CheckSize(node_, "the filters' scale", op.filters.channel_scale.size(), op.out_channels);
     }
     CheckOptional(node_, "bias", op.bias, op.out_channels);
-    if (op.input_normalize) CheckAffine(*op.input_normalize, op.in_channels);
+    if (op.input_normalize) {
+      if (!std::holds_alternative<InputOp>(*input_op_)) Fail(node_, "only the graph's input is normalised");
+      CheckAffine(*op.input_normalize, op.in_channels);
+    }
     if (op.has_residual) CheckSame({op.out_channels, 4}, At(1));
     return {op.out_channels, 4};
   }
@@ -126,7 +130,7 @@ class Checker {
     CheckRange(node_, "in_features", op.in_features, 1, kMaxFeatures);
     CheckRange(node_, "out_features", op.out_features, 1, kMaxFeatures);
     if (At(0).rank != 2) Fail(node_, "expected flattened input; call flatten() before it");
-    if (At(0).channels != kUnknownChannels) CheckChannels(op.in_features);
+    if (At(0).channels != kUnknownChannels) CheckChannels(At(0), op.in_features);
     CheckSize(node_, "weight", op.weight.size, static_cast<size_t>(op.in_features) * op.out_features);
     CheckOptional(node_, "bias", op.bias, op.out_features);
     return {op.out_features, 2};
@@ -156,10 +160,10 @@ class Checker {
     return At(0);
   }
 
-  void CheckChannels(int expected) const {
-    if (At(0).channels == expected) return;
+  void CheckChannels(const Known& x, int expected) const {
+    if (x.channels == expected) return;
     Fail(node_, "expected " + std::to_string(expected) + " input channels but its input has " +
-                    std::to_string(At(0).channels));
+                    std::to_string(x.channels));
   }
 
   void CheckSame(const Known& a, const Known& b) const {

@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "native/graph/passes/passes.h"
 
 namespace resnet_native {
@@ -14,11 +12,10 @@ bool CanTakeResidual(const Graph& graph, const std::vector<int>& uses, NodeId id
 // add(conv(x), r) becomes conv(x, residual r), in the place of the add. Where both operands are convolutions
 // the later one takes the other as its residual.
 void FuseAdd(Graph& graph, const std::vector<int>& uses, Node& node) {
-  const auto [earlier, later] = std::minmax(node.inputs[0], node.inputs[1]);
-  const bool from_later = CanTakeResidual(graph, uses, later);
-  if (!from_later && !CanTakeResidual(graph, uses, earlier)) return;
-  const NodeId host = from_later ? later : earlier;
-  const NodeId residual = from_later ? earlier : later;
+  const bool first_can = CanTakeResidual(graph, uses, node.inputs[0]);
+  if (!first_can && !CanTakeResidual(graph, uses, node.inputs[1])) return;
+  const NodeId host = node.inputs[first_can ? 0 : 1];
+  const NodeId residual = node.inputs[first_can ? 1 : 0];
   Conv2dOp conv = std::get<Conv2dOp>(graph.nodes[host].op);
   conv.has_residual = true;
   node.inputs = {graph.nodes[host].inputs[0], residual};
