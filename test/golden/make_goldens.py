@@ -3,16 +3,17 @@
 import argparse
 from pathlib import Path
 
+from architecture_goldens import write_architectures
+from image_goldens import write_image_goldens
+from network_goldens import write_network_goldens
+
 HERE = Path(__file__).parent
 
-
-def make_images() -> None:
-    from image_goldens import write_image_goldens
-
-    write_image_goldens(HERE / 'images')
-
-
-PARTS = {'images': make_images}
+PARTS = {
+    'images': lambda: write_image_goldens(HERE / 'images'),
+    'architectures': lambda: write_architectures(HERE / 'architectures.json'),
+    'networks': lambda: write_network_goldens(HERE / 'networks'),
+}
 
 
 def main() -> None:
