@@ -21,14 +21,15 @@ struct ResizeCropGeometry {
   int64_t crop_width = 0;
 };
 
-// The size in bytes of ResizeCrop's result: crop_height × crop_width × 3. Throws Error kInvalidShape when a side is
-// not in [1, kMaxImageSide], `pixel_bytes` is not height × width × 3, or the window is out of range.
+// The size in bytes of ResizeCrop's result: crop_height × crop_width × 3. Throws Error kInvalidShape when a
+// side is not in [1, kMaxImageSide], `pixel_bytes` is not height × width × 3, or the window is out of range.
 size_t CheckResizeCrop(size_t pixel_bytes, int64_t height, int64_t width, const ResizeCropGeometry& geometry);
 
-// Resizes an RGB image (uint8, HWC, rows without gaps) as Pillow's `Image.resize(..., BILINEAR)` does, byte for byte,
-// and writes the crop to `out`, of the size CheckResizeCrop gives. Only what the crop shows is computed. Reads `pixels`
-// and writes `out` during the call only. Throws Error: as CheckResizeCrop, and kOutOfMemory. Thread-safe.
-void ResizeCrop(std::span<const uint8_t> pixels, int64_t height, int64_t width, const ResizeCropGeometry& geometry,
-                std::span<uint8_t> out);
+// Resizes an RGB image (uint8, HWC, rows without gaps) as Pillow's `Image.resize(..., BILINEAR)` does, byte
+// for byte, and writes the crop to `out`, of the size CheckResizeCrop gives. Only what the crop shows is
+// computed. Reads `pixels` and writes `out` during the call only. Throws Error: as CheckResizeCrop, and
+// kOutOfMemory. Thread-safe.
+void ResizeCrop(std::span<const uint8_t> pixels, int64_t height, int64_t width,
+                const ResizeCropGeometry& geometry, std::span<uint8_t> out);
 
 }  // namespace resnet_native
