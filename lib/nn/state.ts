@@ -1,0 +1,108 @@
+import { ResNetError } from '../errors.js';
+import { invalid } from '../is.js';
+import { nextStream, type Random } from './random.js';
+
+/** Fills a parameter with its initial values. */
+export type Initializer = (data: Float32Array, random: Random) => void;
+
+/** What a state dict holds under each key. Data lies in torch's order: the last size varies fastest. */
+export type ModuleState = Parameter | ModuleBuffer;
+
+/**
+ * A tensor of a module's state. Its data is made when it is first read, so that a network whose weights are loaded
+ * never pays for initial values.
+ */
+abstract class LazyTensor<Data extends Float32Array | BigInt64Array> {
+  readonly shape: readonly number[];
+  #data: Data | undefined;
+
+  constructor(shape: readonly number[]) {
+    this.shape = Object.freeze([...shape]);
+  }
+
+  protected abstract make(size: number): Data;
+  protected abstract get arrayType(): new (
+    size: number,
+  ) => Data;
+
+  /** Number of elements. */
+  get size(): number {
+    return this.shape.reduce((product, length) => product * length, 1);
+  }
+
+  /** Whether the data exists, because it was set or has been read. */
+  get materialized(): boolean {
+    return this.#data !== undefined;
+  }
+
+  get data(): Data {
+    this.#data ??= this.make(this.size);
+    return this.#data;
+  }
+
+  /**
+   * Takes the array itself, not a copy.
+   * @throws ResNetError `INVALID_SHAPE` for another number of elements, `INVALID_ARGUMENT` for another type.
+   */
+  set data(data: Data) {
+    if (!(data instanceof this.arrayType)) throw invalid('data', `a ${this.arrayType.name}`, data);
+    if (data.length !== this.size) {
+      const expected = `${this.size} elements for shape [${this.shape.join(', ')}]`;
+      throw new ResNetError('INVALID_SHAPE', `Expected ${expected} but the data has ${data.length}`);
+    }
+    this.#data = data;
+  }
+
+  protected discard(): void {
+    this.#data = undefined;
+  }
+}
+
+/** A learned tensor: float32, initialised from a random stream of its own. */
+export class Parameter extends LazyTensor<Float32Array> {
+  readonly dtype = 'float32';
+  readonly #stream = nextStream();
+  #initializer: Initializer;
+
+  constructor(shape: readonly number[], initializer: Initializer) {
+    super(shape);
+    this.#initializer = initializer;
+  }
+
+  /** Replaces the values by those of `initializer`, drawn from the same stream when the data is next read. */
+  initialize(initializer: Initializer): void {
+    this.#initializer = initializer;
+    this.discard();
+  }
+
+  protected override make(size: number): Float32Array {
+    const data = new Float32Array(size);
+    this.#initializer(data, this.#stream());
+    return data;
+  }
+
+  protected override get arrayType() {
+    return Float32Array;
+  }
+}
+
+/** A tensor that belongs to the state without being learned: torch calls it a buffer. */
+export class ModuleBuffer extends LazyTensor<Float32Array | BigInt64Array> {
+  constructor(
+    shape: readonly number[],
+    readonly dtype: 'float32' | 'int64',
+    /** Of every element. */
+    readonly initialValue: number,
+  ) {
+    super(shape);
+  }
+
+  protected override make(size: number): Float32Array | BigInt64Array {
+    if (this.dtype === 'int64') return new BigInt64Array(size).fill(BigInt(this.initialValue));
+    return new Float32Array(size).fill(this.initialValue);
+  }
+
+  protected override get arrayType() {
+    return this.dtype === 'int64' ? BigInt64Array : Float32Array;
+  }
+}
