@@ -1,0 +1,39 @@
+#include <napi.h>
+
+#include "native/addon/compile.h"
+#include "native/addon/environment.h"
+#include "native/addon/errors.h"
+#include "native/addon/image.h"
+#include "native/addon/memory.h"
+#include "native/addon/session_to_js.h"
+
+// The surface that lib/runtime/native.ts types. Called once for each environment that loads the addon.
+
+namespace resnet_native {
+namespace {
+
+// (factory: (code: string, message: string) => Error) => void
+Napi::Value SetErrorFactory(const Napi::CallbackInfo& info) {
+  if (!info[0].IsFunction()) throw Error(ErrorCode::kInvalidArgument, "expected a function for factory");
+  Environment::Of(info.Env()).error_factory = Napi::Persistent(info[0].As<Napi::Function>());
+  return info.Env().Undefined();
+}
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  Environment::Set(env);
+  exports["setErrorFactory"] = MakeFunction(env, "setErrorFactory", SetErrorFactory);
+  exports["compile"] = MakeFunction(env, "compile", CompileGraph);
+  exports["attach"] = MakeFunction(env, "attach", Attach);
+  exports["devices"] = MakeFunction(env, "devices", ListDevices);
+  exports["allocate"] = MakeFunction(env, "allocate", Allocate);
+  exports["resizeCrop"] = MakeFunction(env, "resizeCrop", ResizeCropImage);
+  return exports;
+}
+
+}  // namespace
+}  // namespace resnet_native
+
+static Napi::Object InitAddon(Napi::Env env, Napi::Object exports) {
+  return resnet_native::Init(env, exports);
+}
+NODE_API_MODULE(resnet_native, InitAddon)

@@ -1,0 +1,100 @@
+#include "native/addon/compile.h"
+
+#include "native/addon/graph_from_js.h"
+#include "native/addon/js_values.h"
+#include "native/addon/session_to_js.h"
+#include "native/addon/worker_task.h"
+#include "native/backends/backends.h"
+#include "native/session.h"
+
+namespace resnet_native {
+namespace {
+
+constexpr int64_t kMaxThreads = 1024;
+
+struct CompileRequest {
+  Graph graph;
+  std::string device;
+  CompileOptions compile;
+  SessionOptions session;
+};
+
+DType ReadDType(const std::string& name) {
+  if (name == "float32") return DType::kFloat32;
+  if (name == "tf32") return DType::kTf32;
+  if (name == "float16") return DType::kFloat16;
+  if (name == "bfloat16") return DType::kBfloat16;
+  if (name == "int8") return DType::kInt8;
+  throw Error(ErrorCode::kInvalidArgument, "the dtype \"" + name + "\" is not known");
+}
+
+void ReadOptions(const Napi::Object& js, CompileRequest* request) {
+  const auto integer = [&](const char* key, int64_t min, int64_t max) {
+    return static_cast<int>(ToInteger(js.Get(key), key, min, max));
+  };
+  request->device = ToText(js.Get("device"), "device");
+  request->compile.dtype = ReadDType(ToText(js.Get("dtype"), "dtype"));
+  request->compile.max_batch = integer("maxBatch", 1, kMaxInt);
+  request->compile.threads = integer("threads", 0, kMaxThreads);
+  const bool low = ToText(js.Get("memory"), "memory") == "low";
+  request->compile.memory = low ? MemoryMode::kLow : MemoryMode::kAuto;
+  request->session.contexts = integer("contexts", 0, kMaxThreads);
+  request->session.max_batch = request->compile.max_batch;
+  request->session.description = ToText(js.Get("description"), "description");
+}
+
+int64_t WeightBytes(const Graph& graph) {
+  int64_t values = 0;
+  for (const Node& node : graph.nodes) {
+    if (const auto* conv = std::get_if<Conv2dOp>(&node.op)) values += conv->filters.values.size;
+    if (const auto* linear = std::get_if<LinearOp>(&node.op)) values += linear->weight.size;
+  }
+  return values * static_cast<int64_t>(sizeof(float));
+}
+
+std::shared_ptr<Session> MakeSession(CompileRequest& request) {
+  Validate(request.graph);
+  const DeviceRef device = FindDevice(request.device);
+  request.compile.device_index = device.index;
+  auto plan = device.backend->Compile(std::move(request.graph), request.compile);
+  return Session::Create(std::move(plan), std::move(request.session));
+}
+
+Napi::Value DeviceToJs(Napi::Env env, const DeviceInfo& device) {
+  Napi::Array dtypes = Napi::Array::New(env, device.dtypes.size());
+  for (uint32_t i = 0; i < device.dtypes.size(); ++i) dtypes[i] = Napi::String::New(env, device.dtypes[i]);
+  Napi::Object js = Napi::Object::New(env);
+  js["id"] = Napi::String::New(env, device.id);
+  js["name"] = Napi::String::New(env, device.name);
+  js["available"] = Napi::Boolean::New(env, device.available);
+  js["isa"] = Napi::String::New(env, device.isa);
+  js["dtypes"] = dtypes;
+  js["reason"] = Napi::String::New(env, device.reason);
+  return js;
+}
+
+}  // namespace
+
+Napi::Value CompileGraph(const Napi::CallbackInfo& info) {
+  auto request = std::make_shared<CompileRequest>();
+  ReadOptions(ToObject(info[3], "options"), request.get());
+  request->graph = GraphFromJs(info[0], info[1], info[2]);
+  const int64_t weight_bytes = WeightBytes(request->graph);
+  return RunOnWorker(info.Env(), [request, weight_bytes]() -> Finish {
+    const auto session = MakeSession(*request);
+    return [session, weight_bytes](Napi::Env env) { return SessionToJs(env, session, weight_bytes); };
+  });
+}
+
+Napi::Value ListDevices(const Napi::CallbackInfo& info) {
+  return RunOnWorker(info.Env(), []() -> Finish {
+    const auto devices = AllDevices();
+    return [devices](Napi::Env env) {
+      Napi::Array js = Napi::Array::New(env, devices.size());
+      for (uint32_t i = 0; i < devices.size(); ++i) js[i] = DeviceToJs(env, devices[i]);
+      return js;
+    };
+  });
+}
+
+}  // namespace resnet_native

@@ -1,0 +1,11 @@
+#pragma once
+
+#include <napi.h>
+
+namespace resnet_native {
+
+// (pixels: Uint8Array, height, width, geometry) => Promise<Uint8Array>. The pixels are read in place: until
+// the promise settles they stay alive, and the caller leaves them unchanged and attached.
+Napi::Value ResizeCropImage(const Napi::CallbackInfo& info);
+
+}  // namespace resnet_native

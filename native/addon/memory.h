@@ -1,0 +1,29 @@
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+#include <span>
+
+#include "native/memory_block.h"
+
+namespace resnet_native {
+
+// The bytes of a typed array and what keeps them alive, whatever JavaScript does to its buffer.
+struct HeldBytes {
+  std::shared_ptr<const void> owner;
+  const void* data = nullptr;
+  size_t size = 0;
+};
+
+// Memory of allocate() is referenced; everything else is copied.
+HeldBytes Hold(const Napi::TypedArray& array);
+
+// A buffer over the block, which lives as long as the buffer; a copy where the runtime allows no external
+// buffers. Node tells V8 of the memory, so that garbage collection keeps up.
+Napi::ArrayBuffer ToArrayBuffer(Napi::Env env, const std::shared_ptr<MemoryBlock>& block);
+
+// (bytes: number) => ArrayBuffer, zeroed: memory that sessions read in place.
+Napi::Value Allocate(const Napi::CallbackInfo& info);
+
+}  // namespace resnet_native

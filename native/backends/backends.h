@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "native/backend.h"
+
+namespace resnet_native {
+
+struct DeviceRef {
+  Backend* backend = nullptr;
+  int index = 0;
+};
+
+// "cpu", "reference" or "cuda", "cuda:1". Throws kDeviceUnavailable for a device that this build or machine
+// lacks and kInvalidArgument for a name that means nothing.
+DeviceRef FindDevice(const std::string& id);
+
+// What every backend found, and why one is missing.
+std::vector<DeviceInfo> AllDevices();
+
+}  // namespace resnet_native

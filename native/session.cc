@@ -1,0 +1,149 @@
+#include "native/session.h"
+
+#include <algorithm>
+#include <atomic>
+#include <future>
+#include <system_error>
+#include <unordered_map>
+
+namespace resnet_native {
+namespace {
+
+struct Registry {
+  std::mutex mutex;
+  std::unordered_map<uint64_t, std::weak_ptr<Session>> sessions;
+};
+
+// Never destroyed: threads may still use it while the process exits.
+Registry& Sessions() {
+  static Registry* registry = new Registry;
+  return *registry;
+}
+
+uint64_t NextHandle() {
+  static std::atomic<uint64_t> last{0};
+  return ++last;
+}
+
+std::exception_ptr Aborted() {
+  return std::make_exception_ptr(Error(ErrorCode::kAborted, "the run was cancelled"));
+}
+
+}  // namespace
+
+struct Session::Job {
+  RunId id;
+  RunRequest request;
+  Completion done;
+  std::atomic<bool> cancelled{false};
+};
+
+std::shared_ptr<Session> Session::Create(std::shared_ptr<const Plan> plan, SessionOptions options) {
+  std::shared_ptr<Session> session(new Session(std::move(plan), std::move(options)));
+  session->Start();
+  Registry& registry = Sessions();
+  std::lock_guard lock(registry.mutex);
+  registry.sessions.emplace(session->handle_, session);
+  return session;
+}
+
+std::shared_ptr<Session> Session::Attach(uint64_t handle) {
+  Registry& registry = Sessions();
+  std::lock_guard lock(registry.mutex);
+  const auto found = registry.sessions.find(handle);
+  std::shared_ptr<Session> session = found == registry.sessions.end() ? nullptr : found->second.lock();
+  if (!session) {
+    throw Error(ErrorCode::kSessionClosed, "no open session has the handle " + std::to_string(handle) +
+                                               ": attach before it is closed, in the same process");
+  }
+  return session;
+}
+
+Session::Session(std::shared_ptr<const Plan> plan, SessionOptions options)
+    : plan_(std::move(plan)), options_(std::move(options)), handle_(NextHandle()) {}
+
+// Apart from the constructor, so that the destructor cleans up when a context or a thread cannot be had.
+void Session::Start() {
+  const int count = options_.contexts > 0 ? options_.contexts : plan_->default_contexts();
+  for (int i = 0; i < count; ++i) contexts_.push_back(plan_->NewContext(plan_));
+  try {
+    for (auto& context : contexts_) threads_.emplace_back([this, &context] { Serve(*context); });
+  } catch (const std::system_error& error) {
+    throw Error(ErrorCode::kOutOfMemory, std::string("cannot start a thread for a session: ") + error.what());
+  }
+}
+
+Session::~Session() {
+  {
+    Registry& registry = Sessions();
+    std::lock_guard lock(registry.mutex);
+    registry.sessions.erase(handle_);
+  }
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+Session::RunId Session::Submit(const RunRequest& request, Completion done) {
+  auto job = std::make_shared<Job>();
+  job->request = request;
+  job->request.cancelled = &job->cancelled;
+  job->done = std::move(done);
+  RunId id;
+  {
+    std::lock_guard lock(mutex_);
+    id = job->id = ++last_id_;
+    queued_.push_back(std::move(job));
+  }
+  changed_.notify_one();
+  return id;
+}
+
+void Session::Cancel(RunId id) {
+  const auto has_id = [id](const std::shared_ptr<Job>& job) { return job->id == id; };
+  std::shared_ptr<Job> dropped;
+  {
+    std::lock_guard lock(mutex_);
+    const auto running = std::find_if(running_.begin(), running_.end(), has_id);
+    if (running != running_.end()) (*running)->cancelled = true;
+    const auto queued = std::find_if(queued_.begin(), queued_.end(), has_id);
+    if (queued != queued_.end()) {
+      dropped = *queued;
+      queued_.erase(queued);
+    }
+  }
+  if (dropped) dropped->done(Aborted());
+}
+
+void Session::Serve(Context& context) {
+  while (const std::shared_ptr<Job> job = NextJob()) Execute(context, *job);
+}
+
+// Waits for a run and moves it to running_; null when the session ends and nothing is left to do.
+std::shared_ptr<Session::Job> Session::NextJob() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return stopping_ || !queued_.empty(); });
+  if (queued_.empty()) return nullptr;
+  std::shared_ptr<Job> job = std::move(queued_.front());
+  queued_.pop_front();
+  running_.push_back(job);
+  return job;
+}
+
+void Session::Execute(Context& context, Job& job) {
+  // Shared, because the backend may still be returning from its call when this thread goes on.
+  auto result = std::make_shared<std::promise<std::exception_ptr>>();
+  context.Run(job.request, [result](std::exception_ptr error) { result->set_value(std::move(error)); });
+  std::exception_ptr error = result->get_future().get();
+  {
+    std::lock_guard lock(mutex_);
+    std::erase_if(running_, [&job](const std::shared_ptr<Job>& other) { return other.get() == &job; });
+    if (job.cancelled) error = Aborted();
+  }
+  job.done(std::move(error));
+}
+
+}  // namespace resnet_native
