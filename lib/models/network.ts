@@ -1,0 +1,32 @@
+import type { Graph } from '../graph/graph.js';
+import { trace } from '../graph/trace.js';
+import { Module } from '../nn/module.js';
+import type { NativeParameter } from '../runtime/native.js';
+import { type Compilable, IMAGENET_TRANSFORM, type ImageTransform } from './model.js';
+
+/**
+ * A module that takes images and can be compiled: the base of ResNet, and of networks of your own. Its forward takes
+ * the batch and returns the logits.
+ */
+export abstract class Network extends Module implements Compilable {
+  /** Of the images. */
+  readonly inputChannels: number = 3;
+  transform: ImageTransform = IMAGENET_TRANSFORM;
+  categories: readonly string[] | undefined = undefined;
+
+  /**
+   * What forward does, traced anew at each reading.
+   * @throws ResNetError `UNSUPPORTED`, `INVALID_SHAPE`: see `trace`.
+   */
+  get graph(): Graph {
+    return trace(this, { channels: this.inputChannels });
+  }
+
+  get parameters(): ReadonlyMap<string, NativeParameter> {
+    const parameters = new Map<string, NativeParameter>();
+    for (const [key, state] of this.stateDict()) {
+      if (state.dtype === 'float32') parameters.set(key, state as NativeParameter);
+    }
+    return parameters;
+  }
+}
