@@ -5,7 +5,7 @@ from pathlib import Path
 
 from architecture_goldens import write_architectures
 from image_goldens import write_image_goldens
-from network_goldens import write_network_goldens
+from network_goldens import check_seeded_parameters, write_network_goldens
 
 HERE = Path(__file__).parent
 
@@ -13,6 +13,7 @@ PARTS = {
     'images': lambda: write_image_goldens(HERE / 'images'),
     'architectures': lambda: write_architectures(HERE / 'architectures.json'),
     'networks': lambda: write_network_goldens(HERE / 'networks'),
+    'check': lambda: check_seeded_parameters(HERE),
 }
 
 

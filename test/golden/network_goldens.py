@@ -14,7 +14,7 @@ from torchvision.models.resnet import ResNet
 
 from networks import BUILDERS, CONFIGURATIONS, build
 from pictures import INPUTS, calibration_pictures, input_pictures, normalise
-from seeded import seeded_parameters
+from seeded import seeded_parameter, seeded_parameters
 
 # The first input of a network is also the size its statistics are measured at.
 BUILDER_INPUTS = {
@@ -114,7 +114,11 @@ def parameter_hashes(network: ResNet) -> dict[str, str]:
     parameters = dict(network.named_parameters())
     names = list(parameters)
     chosen = names[:3] + names[len(names) // 2 : len(names) // 2 + 3] + ['fc.weight', 'fc.bias']
-    return {n: hashlib.sha256(parameters[n].numpy().tobytes()).hexdigest() for n in chosen}
+    return {name: sha256(parameters[name].numpy()) for name in chosen}
+
+
+def sha256(array: np.ndarray) -> str:
+    return hashlib.sha256(array.tobytes()).hexdigest()
 
 
 def describe_network(name: str) -> dict:
@@ -154,3 +158,17 @@ def write_network_goldens(folder: Path) -> None:
     made_with = json.dumps({'torch': torch.__version__, 'torchvision': torchvision.__version__})
     text = '{\n "madeWith": ' + made_with + ',\n "networks": {\n' + ',\n'.join(lines) + '\n }\n}\n'
     (folder / 'index.json').write_text(text)
+
+
+def check_seeded_parameters(folder: Path) -> None:
+    """Compares the generator with the committed hashes: it must never change by accident."""
+    networks = json.loads((folder / 'networks' / 'index.json').read_text())['networks']
+    architectures = json.loads((folder / 'architectures.json').read_text())
+    checked = 0
+    for name, network in networks.items():
+        shapes = dict(architectures[name]['stateDict'])
+        for parameter, expected in network['sha256'].items():
+            if sha256(seeded_parameter(parameter, shapes[parameter])) != expected:
+                raise ValueError(f'{name} {parameter}: the generator gives other bits than the committed hash says')
+            checked += 1
+    print(f'{checked} parameters agree with their committed hashes')
