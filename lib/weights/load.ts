@@ -1,0 +1,145 @@
+import { ResNetError } from '../errors.js';
+import { invalid } from '../is.js';
+import { copyOf, toFloat32, toInt64 } from './convert.js';
+import { readStateDict } from './read.js';
+import { checkStateTensor, type StateDict, type StateTensor } from './state-dict.js';
+
+/** A tensor of a model, live: setting `data` sets the model's. */
+export interface LoadableTensor {
+  readonly dtype: 'float32' | 'int64';
+  readonly shape: readonly number[];
+  data: Float32Array | BigInt64Array;
+}
+
+/** What weights are loaded into. */
+export interface LoadableModel {
+  stateDict(): ReadonlyMap<string, LoadableTensor>;
+}
+
+/** What became of every key, in the order of the model and then of the file. */
+export interface LoadReport {
+  readonly loaded: readonly string[];
+  /** Of the model, but not in the file: left as they were. */
+  readonly missing: readonly string[];
+  /** In the file, but not of the model. */
+  readonly unexpected: readonly string[];
+  /** In both, with different shapes: left as they were. */
+  readonly mismatched: readonly Mismatch[];
+}
+
+export interface Mismatch {
+  readonly key: string;
+  /** The model's shape. */
+  readonly expected: readonly number[];
+  /** The file's. */
+  readonly found: readonly number[];
+}
+
+/**
+ * Puts the tensors of a file or of a state dict into a model. All dtypes are converted to the model's: float32, and
+ * int64 for the counters of batch norms. Sessions compiled before keep the weights they were compiled with.
+ *
+ * Batch norms' `num_batches_tracked` may be absent on either side, as in files of torch before 0.4.1. A file's data
+ * is taken over without a copy; a state dict's is copied.
+ * @param options.strict default true: anything missing, unexpected or of another shape is an error, and then nothing in
+ * the model has changed. With false, what fits is loaded and the report tells of the rest.
+ * @throws ResNetError `STATE_DICT_MISMATCH`; `FILE`, `WEIGHTS_FORMAT` and `INVALID_ARGUMENT` as `readStateDict`.
+ */
+export async function loadStateDict(
+  model: LoadableModel,
+  source: string | Uint8Array | StateDict,
+  options: { strict?: boolean } = {},
+): Promise<LoadReport> {
+  if (typeof model?.stateDict !== 'function') throw invalid('model', 'a model', model);
+  const { strict = true } = options;
+  if (typeof strict !== 'boolean') throw invalid('strict', 'true or false', strict);
+
+  const ofCaller = source instanceof Map;
+  const state = ofCaller ? source : await readStateDict(source);
+  if (ofCaller) for (const [key, tensor] of state) checkStateTensor(key, tensor);
+
+  const targets = model.stateDict();
+  const report = compare(targets, state);
+  if (strict && !fits(report)) throw mismatchError(report, typeof source === 'string' ? source : undefined);
+  // All conversions come before the first change: memory may run out on the way.
+  const converted = report.loaded.map((key) => {
+    const tensor = state.get(key) as StateTensor;
+    const target = targets.get(key) as LoadableTensor;
+    return { target, data: dataFor(target, tensor, ofCaller) };
+  });
+  for (const { target, data } of converted) target.data = data;
+  return report;
+}
+
+function compare(targets: ReadonlyMap<string, LoadableTensor>, state: StateDict): LoadReport {
+  const loaded: string[] = [];
+  const missing: string[] = [];
+  const mismatched: Mismatch[] = [];
+  for (const [key, { shape }] of targets) {
+    const tensor = state.get(key);
+    if (tensor && sameShape(shape, tensor.shape)) loaded.push(key);
+    else if (tensor) mismatched.push({ key, expected: shape, found: tensor.shape });
+    else if (!isBatchCounter(key)) missing.push(key);
+  }
+  const unexpected = [...state.keys()].filter((key) => !targets.has(key) && !isBatchCounter(key));
+  return { loaded, missing, unexpected, mismatched };
+}
+
+/** Counts training batches; of no use to anything here, and younger than the first weights of torchvision. */
+function isBatchCounter(key: string): boolean {
+  return /(^|\.)num_batches_tracked$/.test(key);
+}
+
+function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((size, axis) => size === b[axis]);
+}
+
+function dataFor(
+  target: LoadableTensor,
+  tensor: StateTensor,
+  ofCaller: boolean,
+): Float32Array | BigInt64Array {
+  const convert = (from: StateTensor) => (target.dtype === 'int64' ? toInt64(from) : toFloat32(from));
+  const data = convert(tensor);
+  return ofCaller && data === tensor.data ? convert(copyOf(tensor)) : data;
+}
+
+function fits({ missing, unexpected, mismatched }: LoadReport): boolean {
+  return missing.length + unexpected.length + mismatched.length === 0;
+}
+
+/** A message with more keys than this, or with longer ones, is no longer read. */
+const MAX_LISTED = 8;
+const MAX_LENGTH = 200;
+
+function mismatchError(report: LoadReport, path: string | undefined): ResNetError {
+  const holder = path === undefined ? 'the state dict' : 'the file';
+  const mismatched = report.mismatched.map(
+    ({ key, expected, found }) =>
+      `${key}: expected ${shapeText(expected)}, ${holder} has ${shapeText(found)}`,
+  );
+  const lines = [
+    `${path ?? 'The state dict'} does not fit the model`,
+    ...listed(mismatched, '\n  ', ''),
+    ...listed(report.missing, ', ', `not in ${holder} (${report.missing.length}): `),
+    ...listed(report.unexpected, ', ', `not in the model (${report.unexpected.length}): `),
+    'Build the model that the weights are of, or load what fits with { strict: false }',
+  ];
+  return new ResNetError('STATE_DICT_MISMATCH', lines.join('\n'));
+}
+
+/** One entry of lines, or none when there are no items. */
+function listed(items: readonly string[], separator: string, title: string): string[] {
+  if (items.length === 0) return [];
+  const more = items.length - MAX_LISTED;
+  const shown = [...items.slice(0, MAX_LISTED).map(shortened), ...(more > 0 ? [`and ${more} more`] : [])];
+  return [`  ${title}${shown.join(separator)}`];
+}
+
+function shortened(text: string): string {
+  return text.length > MAX_LENGTH ? `${text.slice(0, MAX_LENGTH)}...` : text;
+}
+
+function shapeText(shape: readonly number[]): string {
+  return `[${shape.join(', ')}]`;
+}

@@ -1,0 +1,74 @@
+import { WeightsFormatError } from '../errors.js';
+import { type Metadata, readSafetensors, readSafetensorsMetadata } from './safetensors.js';
+import { SNIFF_BYTES, sniff } from './sniff.js';
+import { type ByteSource, openSource } from './source.js';
+import type { StateDict } from './state-dict.js';
+import { readTorchZip } from './torch-zip.js';
+
+/** What is in a weights file. */
+export interface WeightsFile {
+  readonly state: StateDict;
+  /** The file's own, from safetensors; torch's files have none. */
+  readonly metadata: Metadata;
+}
+
+/**
+ * Reads the tensors of a weights file: `.safetensors`, or what `torch.save` has written since 1.6 (`.pth`, `.pt`,
+ * `.bin`). Which it is follows from the content, not from the name.
+ *
+ * Of a torch checkpoint the state dict is taken: the dict itself, or the one under `state_dict`, `model_state_dict`,
+ * `model` or `net`, without entries that are no tensors and without the prefixes `module.` and `_orig_mod.` that
+ * wrappers put before every key. Nothing in the file is run: a pickle that names anything but tensors and plain
+ * containers is refused.
+ *
+ * The data is read once, straight into the memory that the tensors are views of.
+ * @param file a path, or the content of a file.
+ * @throws ResNetError `FILE` when it cannot be read, `WEIGHTS_FORMAT` when its content is damaged, hostile, without
+ * tensors or of another kind, `INVALID_ARGUMENT` for other types.
+ */
+export async function readStateDict(file: string | Uint8Array): Promise<StateDict> {
+  return (await readWeightsFile(file)).state;
+}
+
+/** `readStateDict`, and the file's metadata from the same read. */
+export function readWeightsFile(file: string | Uint8Array): Promise<WeightsFile> {
+  return withSource(file, async (source) => {
+    if ((await containerOf(source)) === 'safetensors') return readSafetensors(source);
+    return { state: await readTorchZip(source), metadata: Object.create(null) };
+  });
+}
+
+/**
+ * The strings that a `.safetensors` file carries beside its tensors, without reading those. Empty for torch's files.
+ * @throws as `readStateDict`.
+ */
+export function readMetadata(file: string | Uint8Array): Promise<Metadata> {
+  return withSource(file, async (source) => {
+    if ((await containerOf(source)) === 'safetensors') return readSafetensorsMetadata(source);
+    return Object.create(null);
+  });
+}
+
+async function containerOf(source: ByteSource): Promise<'safetensors' | 'torch-zip'> {
+  const head = new Uint8Array(Math.min(SNIFF_BYTES, source.size));
+  await source.read(head, 0);
+  const found = sniff(head);
+  if (typeof found === 'string') return found;
+  throw new WeightsFormatError(
+    `expected a .safetensors file or one of torch.save, but it ${found.looksLike}`,
+  );
+}
+
+/** Opens, uses and closes; errors of the format say which file they are about. */
+async function withSource<T>(file: string | Uint8Array, use: (source: ByteSource) => Promise<T>): Promise<T> {
+  const source = await openSource(file);
+  try {
+    return await use(source);
+  } catch (error) {
+    if (error instanceof WeightsFormatError)
+      throw new WeightsFormatError(`${source.name}: ${error.message}`, { cause: error.cause });
+    throw error;
+  } finally {
+    await source.close();
+  }
+}
