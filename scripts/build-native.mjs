@@ -13,12 +13,9 @@ import { fail, firstAvailable, root, run } from './tools.mjs';
 const TREE = join(root, 'build', 'cmake');
 const ADDON = 'resnet_native.node';
 
-/** What is missing on this machine, one line each; empty when the build can start. */
+/** What CMake needs and this machine lacks, one line each. */
 export function missingBuildTools() {
   const missing = [];
-  if (!findCMakeJs()) {
-    missing.push('cmake-js and the Node-API headers: npm install (with development dependencies)');
-  }
   if (!firstAvailable(['cmake'])) missing.push('CMake 3.20 or newer (Debian: apt install cmake)');
   if (!firstAvailable([process.env.CXX, 'g++', 'clang++'])) {
     missing.push('a C++20 compiler (Debian: apt install g++)');
@@ -30,6 +27,7 @@ export function missingBuildTools() {
 /** Builds the addon into the folder `to`. Exits with a message when it cannot. */
 export function buildNative(to = join(root, 'build', 'Release')) {
   const missing = missingBuildTools();
+  if (!findCMakeJs()) missing.push('cmake-js and the Node-API headers: npm install --include=dev');
   if (missing.length > 0) fail(`The native addon cannot be built here. Missing:\n  ${missing.join('\n  ')}`);
   cmakeJs('configure');
   cmakeJs('build', '--parallel', String(availableParallelism()));

@@ -1,66 +1,71 @@
-// Builds and runs the native tests (GoogleTest, through CTest) in build/native-tests. With --sanitize: once under
-// AddressSanitizer and UndefinedBehaviorSanitizer, and once under ThreadSanitizer. JUnit reports lie beside the builds.
+// Builds and runs the native tests: GoogleTest, through CTest, in build/native-tests.
 //
-//   node scripts/test-native.mjs [--sanitize] [--if-possible] [--report=FILE]
-//
-// --if-possible: a missing CMake or GoogleTest is no failure, only said. --report: the counts, under vitest's keys.
+//   --sanitize      once under AddressSanitizer and UndefinedBehaviorSanitizer, and once under ThreadSanitizer
+//   --report FILE   writes the counts, under the names that vitest's JSON report uses
+//   --if-possible   succeeds, saying why, where the tests cannot be built
 
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { missingBuildTools } from './build-native.mjs';
 import { fail, firstAvailable, root, run } from './tools.mjs';
 
-const SANITIZERS = { asan: 'address,undefined', tsan: 'thread' };
-const jobs = String(availableParallelism());
-const { values: options } = parseArgs({
+const SANITIZED_TREES = { 'native-tests-asan': 'address,undefined', 'native-tests-tsan': 'thread' };
+const SUPPRESSIONS = join(root, 'test', 'native', 'tsan.supp');
+const SANITIZER_OPTIONS = {
+  // Tests ask for memory that cannot be had and expect an error.
+  ASAN_OPTIONS: 'allocator_may_return_null=1',
+  TSAN_OPTIONS: `halt_on_error=1:allocator_may_return_null=1:suppressions=${SUPPRESSIONS}`,
+  UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1',
+};
+const NO_GOOGLETEST =
+  'GoogleTest is missing (Debian: apt install libgtest-dev), or set GTEST_SOURCE to the folder of its sources';
+
+const { values } = parseArgs({
   options: {
-    sanitize: { type: 'boolean' },
-    'if-possible': { type: 'boolean' },
+    sanitize: { type: 'boolean', default: false },
     report: { type: 'string' },
+    'if-possible': { type: 'boolean', default: false },
   },
 });
-
-/** Ends the script where the machine lacks something. */
-function missing(message) {
-  if (!options['if-possible']) fail(message);
-  console.log(`The native tests were skipped. ${message}`);
-  process.exit(0);
-}
+const jobs = String(availableParallelism());
 
 /** Configures, builds and runs one tree; returns what its report counts. */
 function testIn(name, sanitize) {
   const tree = join(root, 'build', name);
-  const generator = firstAvailable(['ninja']) ? ['-G', 'Ninja'] : [];
-  const definitions = [
-    '-DRESNET_NATIVE_TESTS=ON',
-    `-DRESNET_NATIVE_SANITIZE=${sanitize}`,
-    '-DCMAKE_BUILD_TYPE=Release',
-  ];
-  configure(['-S', root, '-B', tree, ...generator, ...definitions]);
+  configure(tree, sanitize);
   run('cmake', ['--build', tree, '--parallel', jobs]);
   const report = join(tree, 'junit.xml');
-  const env = { TSAN_OPTIONS: 'halt_on_error=1', UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1' };
   run('ctest', ['--test-dir', tree, '--output-on-failure', '--parallel', jobs, '--output-junit', report], {
-    env,
+    env: SANITIZER_OPTIONS,
     allowFailure: true,
   });
   return countsOf(readFileSync(report, 'utf8'));
 }
 
 /** CMake's own words for a missing GoogleTest do not say what to do. */
-function configure(args) {
-  const { status, stderr } = spawnSync('cmake', args, {
+function configure(tree, sanitize) {
+  const generator = firstAvailable(['ninja']) ? ['-G', 'Ninja'] : [];
+  const options = [
+    '-DRESNET_NATIVE_TESTS=ON',
+    `-DRESNET_NATIVE_SANITIZE=${sanitize}`,
+    '-DCMAKE_BUILD_TYPE=Release',
+  ];
+  const { status, stderr } = spawnSync('cmake', ['-S', root, '-B', tree, ...generator, ...options], {
     stdio: ['ignore', 'inherit', 'pipe'],
     encoding: 'utf8',
   });
   process.stderr.write(stderr);
-  if (status === 0) return;
-  if (!/GTest/.test(stderr)) process.exit(1);
-  missing(
-    'GoogleTest is missing (Debian: apt install libgtest-dev), or set GTEST_SOURCE to the folder of its sources',
-  );
+  if (status !== 0 && /GTest/.test(stderr)) cannotTest(NO_GOOGLETEST);
+  if (status !== 0) process.exit(1);
+}
+
+function cannotTest(reason) {
+  if (!values['if-possible']) fail(reason);
+  console.error(`The native tests are left out. ${reason}`);
+  process.exit(0);
 }
 
 function countsOf(junit) {
@@ -70,18 +75,18 @@ function countsOf(junit) {
   return { passed: count('tests') - failed - skipped, failed, skipped };
 }
 
-if (!firstAvailable(['cmake'])) missing('CMake is missing (Debian: apt install cmake)');
-const trees = options.sanitize
-  ? Object.entries(SANITIZERS).map(([name, sanitize]) => [`native-tests-${name}`, sanitize])
-  : [['native-tests', '']];
+const missing = missingBuildTools();
+if (missing.length > 0) cannotTest(`Missing:\n  ${missing.join('\n  ')}`);
+
+const trees = values.sanitize ? Object.entries(SANITIZED_TREES) : [['native-tests', '']];
 const totals = { passed: 0, failed: 0, skipped: 0 };
 for (const [name, sanitize] of trees) {
   const counts = testIn(name, sanitize);
   for (const key of Object.keys(totals)) totals[key] += counts[key];
 }
-if (options.report) {
+if (values.report) {
   const { passed: numPassedTests, failed: numFailedTests, skipped: numPendingTests } = totals;
-  writeFileSync(options.report, JSON.stringify({ numPassedTests, numFailedTests, numPendingTests }));
+  writeFileSync(values.report, JSON.stringify({ numPassedTests, numFailedTests, numPendingTests }));
 }
 console.log(`native: ${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
-process.exit(totals.failed > 0 ? 1 : 0);
+process.exit(totals.failed > 0 || totals.passed === 0 ? 1 : 0);
