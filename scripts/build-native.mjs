@@ -49,7 +49,8 @@ function findCMakeJs() {
 }
 
 function cmakeJs(command, ...args) {
-  run(process.execPath, [findCMakeJs(), command, '--log-level', 'warn', '--directory', root, '--out', TREE, ...args]);
+  const options = ['--log-level', 'warn', '--directory', root, '--out', TREE];
+  run(process.execPath, [findCMakeJs(), command, ...options, ...args]);
 }
 
 if (process.argv[1] === import.meta.filename) {

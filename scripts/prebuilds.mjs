@@ -11,7 +11,10 @@ function headersOfThisNode() {
   return existsSync(join(prefix, 'include', 'node', 'node_version.h')) ? prefix : undefined;
 }
 
-const prebuildify = join(dirname(createRequire(import.meta.url).resolve('prebuildify/package.json')), 'bin.js');
+const prebuildify = join(
+  dirname(createRequire(import.meta.url).resolve('prebuildify/package.json')),
+  'bin.js',
+);
 const nodedir = headersOfThisNode();
 run(process.execPath, [prebuildify, '--napi', '--strip', '-t', process.versions.node], {
   cwd: root,

@@ -1,5 +1,7 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import type { ErrorCode } from '../errors.js';
+import { AbortError, ResNetError } from '../errors.js';
 import type { GraphNode } from '../graph/graph.js';
 
 // The one file that knows where the binary is. What it exports is the addon's own surface, typed once here;
@@ -20,16 +22,25 @@ export interface NativeCompileOptions {
   readonly memory: string;
   /** 0: the backend's own default. */
   readonly contexts: number;
+  /** Kept with the session, for those who attach to it. */
+  readonly description: string;
 }
 
-/** A compiled network, shared by every environment that attached to it. */
+/** One environment's hold on a compiled network, which every environment that attached to it shares. */
 export interface NativeSession {
   readonly handle: bigint;
-  readonly device: string;
+  readonly description: string;
   readonly plan: readonly NativeStep[];
-  /** One typed array an output, in the graph's order, each with its shape. */
-  run(input: NativeInput, token: NativeCancelToken | undefined): Promise<NativeOutput[]>;
-  profile(input: NativeInput): Promise<number[]>;
+  /**
+   * One typed array an output, in the graph's order, each with its shape.
+   * @param id the caller's, by which the run may be cancelled; of no other run under way.
+   */
+  run(id: number, input: NativeInput): Promise<NativeOutput[]>;
+  /** The same run, but what it gives is the milliseconds of each step of the plan. */
+  profile(id: number, input: NativeInput): Promise<number[]>;
+  /** Harmless before and after the run. */
+  cancel(id: number): void;
+  /** Takes no more runs, waits for those under way, and lets the network go. Once only. */
   close(): Promise<void>;
 }
 
@@ -46,17 +57,11 @@ export interface NativeInput {
   readonly n: number;
   readonly h: number;
   readonly w: number;
-  readonly c: number;
 }
 
 export interface NativeOutput {
   readonly data: Float32Array;
   readonly shape: number[];
-}
-
-/** Cancels the run it was given to; harmless before and after. */
-export interface NativeCancelToken {
-  cancel(): void;
 }
 
 export interface NativeDevice {
@@ -69,6 +74,8 @@ export interface NativeDevice {
 }
 
 export interface NativeAddon {
+  /** What the addon makes its errors with, in this environment. */
+  setErrorFactory(factory: (code: string, message: string) => Error): void;
   compile(
     nodes: readonly GraphNode[],
     outputs: readonly string[],
@@ -77,7 +84,6 @@ export interface NativeAddon {
   ): Promise<NativeSession>;
   attach(handle: bigint): NativeSession;
   devices(): Promise<NativeDevice[]>;
-  cancelToken(): NativeCancelToken;
   /** Zeroed memory that sessions read in place. */
   allocate(bytes: number): ArrayBuffer;
   /**
@@ -102,12 +108,31 @@ export interface NativeAddon {
 
 let loaded: NativeAddon | undefined;
 
-/** The addon, loaded on first use. */
+/**
+ * The addon, loaded on first use.
+ * @throws ResNetError `UNSUPPORTED` where there is no binary for this platform.
+ */
 export function native(): NativeAddon {
-  if (!loaded) {
-    const require = createRequire(import.meta.url);
-    const root = fileURLToPath(new URL('../../', import.meta.url));
-    loaded = require('node-gyp-build')(root) as NativeAddon;
-  }
+  loaded ??= load();
   return loaded;
+}
+
+function load(): NativeAddon {
+  const require = createRequire(import.meta.url);
+  const root = fileURLToPath(new URL('../../', import.meta.url));
+  let addon: NativeAddon;
+  try {
+    addon = require('node-gyp-build')(root) as NativeAddon;
+  } catch (cause) {
+    throw new ResNetError(
+      'UNSUPPORTED',
+      `The native addon could not be loaded for ${process.platform}-${process.arch}. ` +
+        'In a checkout of the repository, build it with: npm run build:native',
+      { cause },
+    );
+  }
+  addon.setErrorFactory((code, message) =>
+    code === 'ABORT_ERR' ? new AbortError(undefined) : new ResNetError(code as ErrorCode, message),
+  );
+  return addon;
 }

@@ -1,0 +1,159 @@
+import { ResNetError } from '../errors.js';
+import type { Graph, GraphNode, InputNode, NormalizeNode } from '../graph/graph.js';
+import { resolveNode } from '../graph/names.js';
+import { parameterShapes } from '../graph/parameters.js';
+import { checkInteger, checkOneOf, didYouMean, invalid, show } from '../is.js';
+import type { Compilable } from '../models/model.js';
+import { type ChosenDevice, chooseDevice } from './devices.js';
+import { type NativeParameter, native } from './native.js';
+import { Session, type SessionDescription } from './session.js';
+
+const DTYPES = ['float32', 'tf32', 'float16', 'bfloat16', 'int8'] as const;
+const MEMORY = ['auto', 'low'] as const;
+const AUTOTUNE = ['off'] as const;
+
+export type ComputeDType = (typeof DTYPES)[number];
+
+export interface CompileOptions {
+  /** `auto` (the default) is CUDA where it works and the CPU otherwise; also `cpu`, `cuda`, `cuda:1`, `reference`. */
+  readonly device?: string | undefined;
+  /** What is computed in. Default `float32`. */
+  readonly dtype?: ComputeDType | undefined;
+  /** The largest batch that runs may have. Default 32. */
+  readonly maxBatch?: number | undefined;
+  /** Of the CPU. Default: what the machine grants, cgroup limits included. */
+  readonly threads?: number | undefined;
+  /** Node names or their aliases, which results are keyed by. Default `['logits']`. */
+  readonly outputs?: readonly string[] | undefined;
+  /** `off` (the default): a deterministic cost model picks the kernels. */
+  readonly autotune?: (typeof AUTOTUNE)[number] | undefined;
+  /** `low`: no algorithm that trades memory for speed. Default `auto`. */
+  readonly memory?: (typeof MEMORY)[number] | undefined;
+  /** How many runs may compute at once. Default: the device's own number. */
+  readonly contexts?: number | undefined;
+}
+
+const MAX_BATCH = 65_536;
+const MAX_THREADS = 1024;
+const MAX_CONTEXTS = 64;
+
+const OPTION_CHECKS: { readonly [Name in keyof CompileOptions]-?: (value: unknown) => unknown } = {
+  device: (value) => value, // chooseDevice checks it
+  dtype: (value) => checkOneOf('dtype', value, DTYPES),
+  maxBatch: (value) => checkInteger('maxBatch', value, 1, MAX_BATCH),
+  threads: (value) => checkInteger('threads', value, 1, MAX_THREADS),
+  outputs: checkOutputs,
+  autotune: (value) => checkOneOf('autotune', value, AUTOTUNE),
+  memory: (value) => checkOneOf('memory', value, MEMORY),
+  contexts: (value) => checkInteger('contexts', value, 1, MAX_CONTEXTS),
+};
+
+/**
+ * Compiles a model for a device. Weights are read now: later changes to the model do not reach the session.
+ * @throws ResNetError `INVALID_ARGUMENT`, `UNKNOWN_NODE`, `UNSUPPORTED` (a dtype that the device lacks),
+ * `DEVICE_UNAVAILABLE`, `OUT_OF_MEMORY`.
+ */
+export async function compileModel(model: Compilable, options: CompileOptions = {}): Promise<Session> {
+  if (typeof model !== 'object' || model === null || !('graph' in model))
+    throw invalid('model', 'a model', model);
+  checkOptions(options);
+  const { dtype = 'float32', maxBatch = 32, threads = 0, memory = 'auto', contexts = 0 } = options;
+  const chosen = await chooseDevice(options.device ?? 'auto');
+  checkDType(chosen, dtype);
+
+  const { graph } = model;
+  const asked = [...new Set(options.outputs ?? ['logits'])].map(
+    (name) => [name, resolveNode(graph, name)] as const,
+  );
+  const outputs = [...new Set(asked.map(([, node]) => node))];
+  const description: SessionDescription = {
+    device: chosen.device.id,
+    deviceReason: chosen.reason,
+    dtype,
+    maxBatch,
+    channels: inputOf(graph).channels,
+    outputs: asked.map(([name, node]) => [name, outputs.indexOf(node)]),
+  };
+  const normalized = normalizeInput(graph.nodes, inputOf(graph), normalizeNode(model, graph));
+  const compiled = await native().compile(
+    normalized.nodes,
+    outputs.map(normalized.rename),
+    parametersOf(model, graph),
+    {
+      device: chosen.device.id,
+      dtype,
+      maxBatch,
+      threads,
+      memory,
+      contexts,
+      description: JSON.stringify(description),
+    },
+  );
+  return new Session(compiled);
+}
+
+function checkOptions(options: CompileOptions): void {
+  if (typeof options !== 'object' || options === null) throw invalid('options', 'an object', options);
+  for (const [name, value] of Object.entries(options)) {
+    if (!Object.hasOwn(OPTION_CHECKS, name)) {
+      const hint = didYouMean(name, Object.keys(OPTION_CHECKS));
+      throw new ResNetError('INVALID_ARGUMENT', `compile has no option ${show(name)}${hint}`);
+    }
+    if (value !== undefined) OPTION_CHECKS[name as keyof CompileOptions](value);
+  }
+}
+
+function checkOutputs(outputs: unknown): void {
+  if (!Array.isArray(outputs) || outputs.length === 0) {
+    throw invalid('outputs', 'an array of at least one node name', outputs);
+  }
+}
+
+function checkDType({ device }: ChosenDevice, dtype: ComputeDType): void {
+  if (device.dtypes.includes(dtype)) return;
+  throw new ResNetError(
+    'UNSUPPORTED',
+    `The device "${device.id}" does not compute in ${dtype} here, only in ${device.dtypes.join(', ')}`,
+  );
+}
+
+function inputOf(graph: Graph): InputNode {
+  const input = graph.nodes[0];
+  if (input?.op !== 'input') throw invalid('model.graph', 'nodes that begin with the input', input?.op);
+  return input;
+}
+
+/** What the model's transform does to uint8 input, as a node behind the input. */
+function normalizeNode(model: Compilable, graph: Graph): NormalizeNode {
+  const { mean, std } = model.transform;
+  const { channels, name } = inputOf(graph);
+  const fits = (values: readonly number[]) => values.length === channels && values.every(Number.isFinite);
+  if (!fits(mean) || !fits(std) || std.includes(0)) {
+    throw new ResNetError(
+      'INVALID_ARGUMENT',
+      `Expected model.transform to have mean and std (not 0) for each of ${channels} channels ` +
+        `but received mean ${show(mean)} and std ${show(std)}`,
+    );
+  }
+  const names = new Set(graph.nodes.map((node) => node.name));
+  let unused = 'normalize';
+  while (names.has(unused)) unused += '_';
+  return { op: 'normalize', name: unused, inputs: [name], mean, std };
+}
+
+/** Puts `normalize` between the input and all who read it, be they nodes or outputs: for torch, that is the input. */
+function normalizeInput(nodes: readonly GraphNode[], input: InputNode, normalize: NormalizeNode) {
+  const rename = (name: string) => (name === input.name ? normalize.name : name);
+  const readers = nodes.slice(1).map((node) => ({ ...node, inputs: node.inputs.map(rename) }));
+  return { nodes: [input, normalize, ...readers], rename };
+}
+
+function parametersOf(model: Compilable, graph: Graph): Record<string, NativeParameter> {
+  const parameters = model.parameters;
+  const needed = [...parameterShapes(graph).keys()].map((key) => {
+    const parameter = parameters.get(key);
+    if (!parameter) throw invalid('model.parameters', `a tensor named ${show(key)}`, 'none');
+    return [key, parameter] as const;
+  });
+  return Object.fromEntries(needed);
+}

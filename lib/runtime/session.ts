@@ -1,0 +1,179 @@
+import { AbortError, ResNetError } from '../errors.js';
+import { invalid, show } from '../is.js';
+import { Tensor } from '../tensor.js';
+import type { NativeInput, NativeSession, NativeStep } from './native.js';
+
+export interface RunOptions {
+  /** Aborts the run: at once while it waits, else before its next step. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The results of a run by the names that were asked for. */
+export type Results = Record<string, Tensor<Float32Array>>;
+
+/** One step of a plan: a node after fusion, and the kernel chosen for it. */
+export type PlanStep = NativeStep;
+
+/** A step with the time it took. */
+export interface StepProfile extends PlanStep {
+  readonly ms: number;
+}
+
+/** What travels with a native session, so that whoever attaches knows what it is. Written and read by this package. */
+export interface SessionDescription {
+  readonly device: string;
+  readonly deviceReason: string;
+  readonly dtype: string;
+  readonly maxBatch: number;
+  /** Of the images. */
+  readonly channels: number;
+  /** The names asked for, each with its place among the graph's outputs. */
+  readonly outputs: readonly (readonly [name: string, index: number])[];
+}
+
+/**
+ * A model compiled for a device. Runs may overlap: they are computed in the order of their submission, as many at once
+ * as there are contexts, and never on the JavaScript thread. An open session does not keep the process alive; a run
+ * under way does.
+ */
+export class Session {
+  readonly #native: NativeSession;
+  readonly #description: SessionDescription;
+  #lastRun = 0;
+  #closed: Promise<void> | undefined;
+
+  /** Sessions come from `model.compile` and `attachSession`. */
+  constructor(native: NativeSession) {
+    this.#native = native;
+    this.#description = JSON.parse(native.description) as SessionDescription;
+  }
+
+  /** Where it runs: `cpu`, `cuda:0`, … */
+  get device(): string {
+    return this.#description.device;
+  }
+
+  /** Why that device was taken, if `auto` was asked for; else empty. */
+  get deviceReason(): string {
+    return this.#description.deviceReason;
+  }
+
+  /** What it computes in. */
+  get dtype(): string {
+    return this.#description.dtype;
+  }
+
+  /** The largest batch that `run` takes. */
+  get maxBatch(): number {
+    return this.#description.maxBatch;
+  }
+
+  /** Channels of the images that `run` takes. */
+  get channels(): number {
+    return this.#description.channels;
+  }
+
+  /** The names that results are keyed by, as they were asked for. */
+  get outputs(): readonly string[] {
+    return this.#description.outputs.map(([name]) => name);
+  }
+
+  /** The steps of the compiled network, in order. */
+  get plan(): readonly PlanStep[] {
+    return this.#native.plan;
+  }
+
+  /** Can be posted to a worker thread of this process, where `attachSession` takes it while the session is open. */
+  get handle(): bigint {
+    return this.#native.handle;
+  }
+
+  /**
+   * Runs a batch: uint8 [n, h, w, c], which is normalised as the model's transform says but never resized, or float32,
+   * taken as already normalised, [n, c, h, w] or [n, h, w, c] as the tensor's layout says. The data is copied before
+   * `run` returns, unless it is memory of `Tensor.allocate`.
+   * @returns float32 tensors by output name, NCHW, with torch's shapes: `avgpool` [n, c, 1, 1], `logits` [n, classes].
+   * @throws ResNetError `INVALID_ARGUMENT`, `INVALID_SHAPE`, `SESSION_CLOSED`, `OUT_OF_MEMORY`, `DEVICE_LOST`;
+   * AbortError.
+   */
+  async run(input: Tensor, options: RunOptions = {}): Promise<Results> {
+    const batch = this.#checkInput(input);
+    const outputs = await this.#start(options.signal, (id) => this.#native.run(id, batch));
+    const tensors = outputs.map(({ data, shape }) => Tensor.fromFloat32(data, shape));
+    return Object.fromEntries(
+      this.#description.outputs.map(([name, index]) => [name, tensors[index] as Tensor<Float32Array>]),
+    );
+  }
+
+  /**
+   * Runs a batch and tells the milliseconds of each step. Steps are timed one by one, so their sum is a little more than
+   * a run takes. Throws what `run` throws.
+   */
+  async profile(input: Tensor, options: RunOptions = {}): Promise<StepProfile[]> {
+    const batch = this.#checkInput(input);
+    const times = await this.#start(options.signal, (id) => this.#native.profile(id, batch));
+    return this.plan.map((step, i) => ({ ...step, ms: times[i] ?? 0 }));
+  }
+
+  /** Takes no more runs, waits for those under way, and frees what the session holds. Any number of times. */
+  close(): Promise<void> {
+    this.#closed ??= this.#native.close();
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #start<T>(signal: AbortSignal | undefined, start: (id: number) => Promise<T>): Promise<T> {
+    if (signal !== undefined && !(signal instanceof AbortSignal)) {
+      throw invalid('signal', 'an AbortSignal', signal);
+    }
+    if (this.#closed) throw new ResNetError('SESSION_CLOSED', 'The session is closed: it takes no more runs');
+    if (signal?.aborted) throw new AbortError(signal.reason);
+    const id = ++this.#lastRun;
+    const cancel = () => this.#native.cancel(id);
+    signal?.addEventListener('abort', cancel, { once: true });
+    try {
+      return await start(id);
+    } catch (error) {
+      throw error instanceof AbortError ? new AbortError(signal?.reason) : error;
+    } finally {
+      signal?.removeEventListener('abort', cancel);
+    }
+  }
+
+  #checkInput(input: Tensor): NativeInput {
+    if (!(input instanceof Tensor)) throw invalid('input', 'a Tensor', input);
+    const { data, shape, layout } = input;
+    const [n, h, w, c] = batchSizes(input);
+    if (c !== this.channels) {
+      throw shapeError(`Expected images of ${this.channels} channels but received ${show(shape)}, ${layout}`);
+    }
+    if (n * h * w === 0) {
+      throw shapeError(`Expected at least one image and one pixel but received ${show(shape)}, ${layout}`);
+    }
+    if (n > this.maxBatch) {
+      const advice = `split the batch, or compile with maxBatch: ${n}`;
+      throw shapeError(`Expected at most ${this.maxBatch} images but received ${n}: ${advice}`);
+    }
+    if (data.length !== n * h * w * c) {
+      throw invalid('input', 'a tensor that still has its data', 'one whose buffer was detached');
+    }
+    return { data, layout, n, h, w };
+  }
+}
+
+type BatchSizes = [n: number, h: number, w: number, c: number];
+
+function batchSizes({ shape, layout }: Tensor): BatchSizes {
+  if (shape.length !== 4) {
+    const order = layout === 'NHWC' ? '[n, h, w, c]' : '[n, c, h, w]';
+    throw shapeError(`Expected a batch ${order} but received ${show(shape)}; one image is a batch of 1`);
+  }
+  return (layout === 'NHWC' ? shape : [0, 2, 3, 1].map((i) => shape[i])) as BatchSizes;
+}
+
+function shapeError(message: string): ResNetError {
+  return new ResNetError('INVALID_SHAPE', message);
+}
