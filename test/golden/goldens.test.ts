@@ -3,12 +3,12 @@ import { describe, expect, test } from 'vitest';
 import type { StateTensor } from '../../lib/weights/state-dict.js';
 import { architectures, type GoldenOutput, loadGolden, networkNames, relativeError } from './goldens.js';
 
-describe.each(networkNames)('%s', (name) => {
-  const golden = loadGolden(name);
+const goldens = await Promise.all(networkNames.map(loadGolden));
 
+describe.each(goldens)('$name', (golden) => {
   test('the state dict is the one that Python saw', () => {
     const state = golden.makeState();
-    const entries = architectures[name]?.stateDict ?? [];
+    const entries = architectures[golden.name]?.stateDict ?? [];
     expect([...state.keys()]).toEqual(entries.map(([key]) => key));
     for (const [key, shape] of entries) {
       const { data, shape: actual } = state.get(key) as StateTensor;

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { readStateDict } from '../../lib/weights/read.js';
 import type { StateDict } from '../../lib/weights/state-dict.js';
-import { readTensors } from './safetensors.js';
 import { type Entry, seededStateDict } from './seeded.js';
 
 export { type Entry, seededStateDict };
@@ -73,13 +74,13 @@ const { networks } = readJson<{ networks: Record<string, IndexedNetwork> }>('net
 export const networkNames: readonly string[] = Object.keys(networks);
 
 /** The goldens of one network. Quick: the state dict is made when it is asked for. */
-export function loadGolden(name: string): GoldenNetwork {
+export async function loadGolden(name: string): Promise<GoldenNetwork> {
   const indexed = networks[name];
   const architecture = architectures[name];
   if (!indexed || !architecture) throw new Error(`No goldens for ${name}: there are ${networkNames}`);
   const { sha256, cases, ...recipe } = indexed;
-  const tensors = readTensors(fileOf(`networks/${name}.safetensors`));
-  const inputs = readTensors(fileOf('networks/inputs.safetensors'));
+  const tensors = await readStateDict(pathOf(`networks/${name}.safetensors`));
+  const inputs = await readStateDict(pathOf('networks/inputs.safetensors'));
   return {
     name,
     recipe,
@@ -158,10 +159,10 @@ function tensorOf(state: StateDict, name: string) {
   return tensor;
 }
 
-function fileOf(path: string): URL {
-  return new URL(path, import.meta.url);
+function pathOf(path: string): string {
+  return fileURLToPath(new URL(path, import.meta.url));
 }
 
 function readJson<T>(path: string): T {
-  return JSON.parse(readFileSync(fileOf(path), 'utf8')) as T;
+  return JSON.parse(readFileSync(pathOf(path), 'utf8')) as T;
 }

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from architecture_goldens import write_architectures
+from digits_goldens import write_digits
 from image_goldens import write_image_goldens
 from network_goldens import check_seeded_parameters, write_network_goldens
 
@@ -13,6 +14,7 @@ PARTS = {
     'images': lambda: write_image_goldens(HERE / 'images'),
     'architectures': lambda: write_architectures(HERE / 'architectures.json'),
     'networks': lambda: write_network_goldens(HERE / 'networks'),
+    'digits': lambda: write_digits(HERE.parent.parent / 'models', HERE / 'digits.json'),
     'check': lambda: check_seeded_parameters(HERE),
 }
 
