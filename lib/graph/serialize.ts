@@ -2,7 +2,8 @@ import { ResNetError, WeightsFormatError } from '../errors.js';
 import { show } from '../is.js';
 import type { Graph, GraphNode } from './graph.js';
 import { nodeParameters } from './parameters.js';
-import { OPERATIONS, type Reader, readName, unexpected } from './schema.js';
+import { type Reader, readJson, readName, readObject, unexpected } from './readers.js';
+import { OPERATIONS } from './schema.js';
 import { outputShape, type ValueShape } from './shapes.js';
 
 // The graph as text in a weights file's metadata. What comes from a file is hostile until parseGraph has passed it.
@@ -19,7 +20,7 @@ export function serializeGraph(graph: Graph): string {
  * @throws WeightsFormatError
  */
 export function parseGraph(text: string): Graph {
-  const { version, nodes, aliases } = readObject(parseJson(text), 'the graph', [
+  const { version, nodes, aliases } = readObject(readJson(text, 'the graph'), 'the graph', [
     'version',
     'nodes',
     'aliases',
@@ -31,23 +32,6 @@ export function parseGraph(text: string): Graph {
   }
   const parsed = readNodes(nodes);
   return { version: 1, nodes: parsed, aliases: readAliases(aliases, parsed) };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new WeightsFormatError('The graph in the metadata is not JSON', { cause });
-  }
-}
-
-function readObject(value: unknown, what: string, fields?: readonly string[]): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw unexpected(what, 'a JSON object', value);
-  }
-  const extra = fields && Object.keys(value).find((key) => !fields.includes(key));
-  if (extra !== undefined) throw new WeightsFormatError(`There is no field ${show(extra)} in ${what}`);
-  return value as Record<string, unknown>;
 }
 
 function readNodes(values: readonly unknown[]): GraphNode[] {

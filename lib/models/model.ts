@@ -1,5 +1,8 @@
 import type { Graph } from '../graph/graph.js';
+import type { ModuleState } from '../nn/state.js';
+import type { CompileOptions } from '../runtime/compile.js';
 import type { NativeParameter } from '../runtime/native.js';
+import type { Session } from '../runtime/session.js';
 
 // What everything that takes a model relies on: sessions, savers, exporters, tasks. Two classes implement it:
 // Network (modules of which forward() is traced) and GraphModel (a file that carries its graph).
@@ -26,9 +29,19 @@ export const IMAGENET_TRANSFORM: ImageTransform = Object.freeze({
 /** What a session is compiled from. */
 export interface Compilable {
   readonly graph: Graph;
-  /** Every tensor that the graph names, by state-dict key, as float32. Reading `data` may initialise it. */
+  /** At least every tensor that the graph names, by state-dict key, as float32. Reading `data` may initialise it. */
   readonly parameters: ReadonlyMap<string, NativeParameter>;
   readonly transform: ImageTransform;
   /** Class names in the order of the logits, where known. */
   readonly categories: readonly string[] | undefined;
+}
+
+/** A network with its weights: what builders and `loadModel` give. */
+export interface Model extends Compilable {
+  transform: ImageTransform;
+  categories: readonly string[] | undefined;
+  /** Every tensor by key; setting an entry's `data` sets the model's. */
+  stateDict(): Map<string, ModuleState>;
+  /** See `compileModel`. */
+  compile(options?: CompileOptions): Promise<Session>;
 }

@@ -1,14 +1,16 @@
 import type { Graph } from '../graph/graph.js';
 import { trace } from '../graph/trace.js';
 import { Module } from '../nn/module.js';
+import { type CompileOptions, compileModel } from '../runtime/compile.js';
 import type { NativeParameter } from '../runtime/native.js';
-import { type Compilable, IMAGENET_TRANSFORM, type ImageTransform } from './model.js';
+import type { Session } from '../runtime/session.js';
+import { IMAGENET_TRANSFORM, type ImageTransform, type Model } from './model.js';
 
 /**
  * A module that takes images and can be compiled: the base of ResNet, and of networks of your own. Its forward takes
  * the batch and returns the logits.
  */
-export abstract class Network extends Module implements Compilable {
+export abstract class Network extends Module implements Model {
   /** Of the images. */
   readonly inputChannels: number = 3;
   transform: ImageTransform = IMAGENET_TRANSFORM;
@@ -28,5 +30,10 @@ export abstract class Network extends Module implements Compilable {
       if (state.dtype === 'float32') parameters.set(key, state as NativeParameter);
     }
     return parameters;
+  }
+
+  /** Traces the network and compiles it for a device: see `compileModel`. */
+  async compile(options?: CompileOptions): Promise<Session> {
+    return compileModel(this, options);
   }
 }
