@@ -39,7 +39,7 @@ export interface GoldenCase {
   readonly shape: readonly [n: number, height: number, width: number, channels: number];
   /** By torchvision's node name; `fc`, the logits, is complete. */
   readonly outputs: ReadonlyMap<string, GoldenOutput>;
-  /** Relative error of the best answer that ignores the picture: the tests' tolerance must be far below. */
+  /** Relative error of the mean over the pictures, an answer that ignores them: tolerances must be far below. */
   readonly constantError: number;
   /** Relative error of torch in float32. */
   readonly float32Error: number;
