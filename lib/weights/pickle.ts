@@ -126,9 +126,11 @@ class Machine {
   }
 
   call(callee: unknown, args: unknown): void {
-    const target = callee as Partial<PickleGlobal> | null;
-    if (typeof target !== 'object' || !isListed(this.host, target) || !target.call)
-      throw new WeightsFormatError(`the pickle calls ${describe(callee)}, which cannot be called`);
+    const target = listedGlobal(this.host, callee);
+    if (!target?.call)
+      throw new WeightsFormatError(
+        `the pickle calls ${target?.name ?? describe(callee)}, which cannot be called`,
+      );
     if (!isTuple(args) || args.length > MAX_ARGUMENTS)
       throw new WeightsFormatError(`the pickle calls ${target.name} with no tuple of arguments`);
     // What is called may copy its arguments, and a pickle may call it with the same ones again and again.
@@ -143,8 +145,10 @@ function extent(value: unknown): number {
   return Array.isArray(value) || typeof value === 'string' ? value.length : 0;
 }
 
-function isListed(host: PickleHost, target: Partial<PickleGlobal> | null): target is PickleGlobal {
-  return typeof target?.name === 'string' && host.globals.get(target.name) === target;
+function listedGlobal(host: PickleHost, value: unknown): PickleGlobal | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const listed = host.globals.get((value as Partial<PickleGlobal>).name ?? '');
+  return listed === value ? listed : undefined;
 }
 
 /** Whether a value that `unpickle` made was a tuple in Python. */

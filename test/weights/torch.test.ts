@@ -1,0 +1,182 @@
+import { describe, expect, test } from 'vitest';
+import { readMetadata, readStateDict } from '../../lib/weights/read.js';
+import { bytesOf, described, EXPECTED, expectError, fixture } from './helpers.js';
+import { bytes, dictOf, global, int, pickleOf, tensor, text, tuple } from './pickle-builder.js';
+import { type MadeEntry, makeZip } from './zip-builder.js';
+
+const FOUR_FLOATS = new Uint8Array(Float32Array.of(1, 2, 3, 4).buffer);
+
+/** An archive as torch writes it, around a pickle. */
+function torchFile(pickle: Uint8Array, others: MadeEntry[] = [{ name: 'a/data/0', content: FOUR_FLOATS }]) {
+  return makeZip([{ name: 'a/data.pkl', content: pickle }, ...others]);
+}
+
+describe('files made by torch', () => {
+  const files = Object.keys(EXPECTED).filter((name) => name.endsWith('.pth'));
+  expect(files.length).toBeGreaterThan(10);
+
+  test.each(files)('%s holds what torch put in it, in that order', async (name) => {
+    const state = described(await readStateDict(fixture(name)));
+    expect(state).toEqual(EXPECTED[name]);
+    expect(Object.keys(state)).toEqual(Object.keys(EXPECTED[name] ?? {}));
+  });
+
+  test('tensors of one storage are views of the same memory', async () => {
+    const state = await readStateDict(fixture('views.pth'));
+    const base = state.get('base');
+    const offset = state.get('offset');
+    expect(offset?.data.buffer).toBe(base?.data.buffer);
+    expect((offset?.data.byteOffset ?? 0) - (base?.data.byteOffset ?? 0)).toBe(28);
+  });
+
+  test('all data lies in one block, at multiples of 64 as in the file', async () => {
+    const state = await readStateDict(fixture('model.pth'));
+    const data = [...state.values()].map((tensor) => tensor.data);
+    expect(new Set(data.map(({ buffer }) => buffer)).size).toBe(1);
+    expect(data.filter(({ byteOffset }) => byteOffset % 64 !== 0)).toEqual([]);
+  });
+
+  test('have no metadata', async () => {
+    expect(Object.keys(await readMetadata(fixture('model.pth')))).toEqual([]);
+  });
+});
+
+describe('refused, by what they hold', () => {
+  test.each([
+    ['evil-called.pth', /"posix\.system"/],
+    ['evil-named.pth', /"posix\.system".*state_dict\(\)/],
+    ['evil-named-protocol4.pth', /"builtins\.eval"/],
+    ['whole-module.pth', /"torch\.nn\.modules\.container\.Sequential".*state_dict\(\)/],
+    ['sparse.pth', /_rebuild_sparse_tensor/],
+    ['complex.pth', /ComplexFloatStorage/],
+    ['negated.pth', /lazily negated/],
+    ['no-tensors.pth', /no tensors.*"state_dict".*"epoch"/],
+    ['bare-tensor.pth', /no tensors.*no dict/],
+    ['legacy.pth', /torch before 1\.6.*save it again/],
+  ])('%s', async (name, message) => {
+    await expectError(readStateDict(fixture(name)), 'WEIGHTS_FORMAT', message);
+    await expectError(readStateDict(fixture(name)), 'WEIGHTS_FORMAT', new RegExp(`fixtures/${name}: `));
+  });
+
+  test('big-endian data', async () => {
+    const file = torchFile(pickleOf(dictOf('w', tensor())), [
+      { name: 'a/byteorder', content: Buffer.from('big') },
+      { name: 'a/data/0', content: FOUR_FLOATS },
+    ]);
+    await expectError(readStateDict(file), 'WEIGHTS_FORMAT', /byte order is "big".*\.safetensors/);
+  });
+
+  test('TorchScript', async () => {
+    const file = torchFile(pickleOf('}'), [{ name: 'a/constants.pkl', content: pickleOf(')') }]);
+    await expectError(readStateDict(file), 'WEIGHTS_FORMAT', /TorchScript.*state_dict\(\)/);
+  });
+
+  test('other zip archives', async () => {
+    const file = makeZip([{ name: 'word/document.xml', content: Buffer.from('<xml/>') }]);
+    await expectError(readStateDict(file), 'WEIGHTS_FORMAT', /not one of torch's.*word\/document\.xml/);
+  });
+
+  test('two pickles', async () => {
+    const file = makeZip([
+      { name: 'a/data.pkl', content: pickleOf('}') },
+      { name: 'b/data.pkl', content: pickleOf('}') },
+    ]);
+    await expectError(readStateDict(file), 'WEIGHTS_FORMAT', /expected one data\.pkl, found 2/);
+  });
+});
+
+describe('made files', () => {
+  test('a tensor over a storage', async () => {
+    const state = await readStateDict(torchFile(pickleOf(dictOf('w', tensor()))));
+    expect(state.get('w')).toEqual({ dtype: 'float32', shape: [4], data: Float32Array.of(1, 2, 3, 4) });
+  });
+
+  test('a key that would reach a prototype is a key like others', async () => {
+    const state = await readStateDict(torchFile(pickleOf(dictOf('__proto__', tensor()))));
+    expect([...state.keys()]).toEqual(['__proto__']);
+    expect(({} as { dtype?: unknown }).dtype).toBeUndefined();
+  });
+
+  test.each([
+    ['module.w', ['w']],
+    ['_orig_mod.module.w', ['w']],
+    ['module._orig_mod.w', ['w']],
+    ['my_module.w', ['my_module.w']],
+  ])('wrapper prefixes: %s', async (key, expected) => {
+    const state = await readStateDict(torchFile(pickleOf(dictOf(key, tensor()))));
+    expect([...state.keys()]).toEqual(expected);
+  });
+
+  test('a prefix that not every key has stays', async () => {
+    const pickle = pickleOf('}', '(', text('module.w'), tensor(), text('v'), tensor(), 'u');
+    expect([...(await readStateDict(torchFile(pickle))).keys()]).toEqual(['module.w', 'v']);
+  });
+
+  test.each([
+    ['an offset beyond the storage', { offset: int(1) }, /reaches to element 5.*has 4/],
+    ['a negative offset', { offset: int(-1) }, /-1 in its offset/],
+    ['a stride beyond the storage', { stride: tuple(int(2)) }, /reaches to element 7/],
+    ['a negative stride', { stride: tuple(int(-1)) }, /-1 in its strides/],
+    [
+      'sizes whose product overflows',
+      { shape: tuple(int(2 ** 31 - 1), int(2 ** 31 - 1)), stride: tuple(int(0), int(0)) },
+      /over 2\^53/,
+    ],
+    ['a negative size', { shape: tuple(int(-4)) }, /-4 in its shape/],
+    ['a size that is no integer', { shape: tuple(text('4')) }, /"4" in its shape/],
+    ['more strides than sizes', { stride: tuple(int(1), int(1)) }, /1 sizes but 2 strides/],
+    ['a shape that is no tuple', { shape: '}' }, /a dict for its shape/],
+    [
+      '65 axes',
+      { shape: tuple(...Array(65).fill(int(1))), stride: tuple(...Array(65).fill(int(1))) },
+      /a tuple for its shape/,
+    ],
+    ['no storage', { storage: 'N' }, /no storage/],
+    ['a storage that is not there', { key: text('7') }, /no "a\/data\/7"/],
+    ['a storage key with a path', { key: text('../data.pkl') }, /no "a\/data\/\.\.\/data\.pkl"/],
+    ['a storage larger than its file', { count: int(5) }, /has 16 bytes; its pickle says 20/],
+    [
+      'a storage smaller than its file',
+      { count: int(3), shape: tuple(int(3)) },
+      /has 16 bytes; its pickle says 12/,
+    ],
+    [
+      'a storage of another type',
+      { type: global('torch', 'DoubleStorage') },
+      /has 16 bytes; its pickle says 32/,
+    ],
+    ['a negative storage', { count: int(-1) }, /has -1 elements/],
+    ['a storage of no type', { type: global('torch', 'Size') }, /no storage/],
+  ])('refused: %s', async (_what, options, message) => {
+    const file = torchFile(pickleOf(dictOf('w', tensor(options))));
+    await expectError(readStateDict(file), 'WEIGHTS_FORMAT', message);
+  });
+
+  test('refused: two claims of one storage, of which only the second is true', async () => {
+    const liar = tensor({ count: int(1000), shape: tuple(int(1000)) });
+    const file = torchFile(pickleOf('}', '(', text('a'), liar, text('b'), tensor(), 'u'));
+    await expectError(readStateDict(file), 'WEIGHTS_FORMAT', /its pickle says 4000/);
+  });
+
+  test('refused: a few bytes that stand for terabytes', async () => {
+    const huge = tensor({ shape: tuple(int(2 ** 20), int(2 ** 20)), stride: tuple(int(0), int(0)) });
+    await expectError(
+      readStateDict(torchFile(pickleOf(dictOf('w', huge)))),
+      'WEIGHTS_FORMAT',
+      /stand for 4398046511104/,
+    );
+  });
+
+  test('a storage at any address is aligned for its type', async () => {
+    for (let padding = 0; padding < 8; padding++) {
+      const name = `a/${'x'.repeat(padding)}`;
+      const file = torchFile(pickleOf(dictOf('w', tensor())), [
+        { name, content: bytes('pad') },
+        { name: 'a/data/0', content: FOUR_FLOATS },
+      ]);
+      const tensorRead = (await readStateDict(file)).get('w');
+      expect(tensorRead?.data).toEqual(Float32Array.of(1, 2, 3, 4));
+      expect(tensorRead && bytesOf(tensorRead)).toEqual(FOUR_FLOATS);
+    }
+  });
+});
