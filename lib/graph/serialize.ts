@@ -102,15 +102,15 @@ function checkTensors(node: GraphNode, shapes: Map<string, string>): void {
 
 function readAliases(value: unknown, nodes: readonly GraphNode[]): Record<string, string> {
   const names = new Set(nodes.map((node) => node.name));
-  const entries = Object.entries(readObject(value, 'the aliases of the graph'));
-  return Object.fromEntries(
-    entries.map(([key, target]) => {
-      const alias = readName(key, 'an alias');
-      if (names.has(alias)) throw new WeightsFormatError(`The alias ${show(alias)} is the name of a node`);
-      if (typeof target !== 'string' || !names.has(target)) {
-        throw unexpected(`the alias ${show(alias)}`, 'the name of a node', target);
-      }
-      return [alias, target];
-    }),
-  );
+  const aliases = readObject(value, 'the aliases of the graph');
+  if (!Object.hasOwn(aliases, 'logits') && !names.has('logits')) {
+    throw new WeightsFormatError('The graph does not say which node its logits are');
+  }
+  const entries = Object.entries(aliases).map(([key, target]) => {
+    const alias = readName(key, 'an alias');
+    if (names.has(alias)) throw new WeightsFormatError(`The alias ${show(alias)} is the name of a node`);
+    if (typeof target === 'string' && names.has(target)) return [alias, target] as const;
+    throw unexpected(`the alias ${show(alias)}`, 'the name of a node', target);
+  });
+  return Object.fromEntries(entries);
 }

@@ -4,6 +4,7 @@ import { ResNetError, WeightsFormatError } from '../errors.js';
 import type { Graph } from '../graph/graph.js';
 import { resolveNode } from '../graph/names.js';
 import { invalid, show } from '../is.js';
+import { checkOptions } from '../nn/arguments.js';
 import { loadStateDict } from '../weights/load.js';
 import { readMetadata, readStateDict } from '../weights/read.js';
 import { fileError } from '../weights/source.js';
@@ -30,6 +31,7 @@ const PREFERRED_FILE = 'model.safetensors';
  */
 export async function loadModel(path: string, options: LoadModelOptions = {}): Promise<Model> {
   if (typeof path !== 'string' || path === '') throw invalid('path', 'a path', path);
+  checkOptions('loadModel', options, ['shortcut', 'replaceStrideWithDilation']);
   const file = await weightsFileIn(path);
   const metadata = await metadataOf(file);
   const { graph, architecture } = metadata;
