@@ -1,0 +1,75 @@
+#!/usr/bin/env node
+import { createRequire } from 'node:module';
+import { Command, CommanderError } from 'commander';
+import { ResNetError } from '../errors.js';
+import { addClassify } from './classify.js';
+import { addDevices } from './devices.js';
+
+const DONE = 0;
+const FAILED = 1;
+const WRONG_USAGE = 2;
+const INTERRUPTED = 130;
+const GRACE_MS = 1000;
+
+const EXAMPLES = `
+Examples:
+  resnet-native classify digit.png                 with the model that the package ships
+  resnet-native classify *.jpg --arch resnet50 --weights resnet50-11ad3fa6.pth --json
+  resnet-native devices                            what computes here, and why something does not
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.`;
+
+function createProgram(signal: AbortSignal): Command {
+  const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
+  const program = new Command('resnet-native')
+    .description('ResNets at the speed of the hardware: classify images, see what computes here.')
+    .version(version)
+    .addHelpText('after', EXAMPLES)
+    .exitOverride();
+  addClassify(program, signal);
+  addDevices(program);
+  return program;
+}
+
+/**
+ * A signal that the first Ctrl-C aborts, for commands to end cleanly. What has not ended a second later (it may be
+ * reading from a slow disk), or by the next Ctrl-C, is ended.
+ */
+function interruptSignal(): AbortSignal {
+  const controller = new AbortController();
+  process.on('SIGINT', () => {
+    if (controller.signal.aborted) process.exit(INTERRUPTED);
+    controller.abort();
+    setTimeout(() => process.exit(INTERRUPTED), GRACE_MS).unref();
+  });
+  return controller.signal;
+}
+
+/** Says what went wrong, unless commander has, and returns the exit code. */
+function report(error: unknown, signal: AbortSignal): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? DONE : WRONG_USAGE;
+  if (signal.aborted) {
+    console.error('Interrupted');
+    return INTERRUPTED;
+  }
+  if (!(error instanceof ResNetError)) {
+    console.error(error);
+    return FAILED;
+  }
+  const wrongUsage = error.code === 'INVALID_ARGUMENT';
+  console.error(`error: ${error.message}${wrongUsage ? '' : ` (${error.code})`}`);
+  return wrongUsage ? WRONG_USAGE : FAILED;
+}
+
+// Whoever read our output has seen enough (`| head`): that is no failure, and nothing is left to do.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit();
+});
+
+const signal = interruptSignal();
+try {
+  await createProgram(signal).parseAsync();
+} catch (error) {
+  process.exitCode = report(error, signal);
+}

@@ -1,0 +1,29 @@
+// Text for a terminal.
+
+/** `text` in which control characters, which could drive a terminal, are shown as `�`. */
+export function printable(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, '\ufffd');
+}
+
+/** `part` of 1 as `12.3%`, always six wide. */
+export function percent(part: number): string {
+  return `${(100 * part).toFixed(1)}%`.padStart(6);
+}
+
+/** The widest of `texts`, in characters, but no more than `most`. */
+export function widthOf(texts: Iterable<string>, most = Number.POSITIVE_INFINITY): number {
+  let width = 0;
+  for (const text of texts) width = Math.max(width, text.length);
+  return Math.min(width, most);
+}
+
+export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
+const CODES: Record<Style, number> = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 };
+
+/**
+ * A function that styles text for `stream`: as it is where the stream is no terminal, or NO_COLOR is set to something.
+ */
+export function stylesFor(stream: { isTTY?: boolean }): (style: Style, text: string) => string {
+  const plain = !stream.isTTY || Boolean(process.env.NO_COLOR) || process.env.TERM === 'dumb';
+  return (style, text) => (plain ? text : `\x1b[${CODES[style]}m${text}\x1b[0m`);
+}

@@ -1,0 +1,114 @@
+import { ResNetError } from '../errors.js';
+import { resolveNode } from '../graph/names.js';
+import { show } from '../is.js';
+import type { Compilable } from '../models/model.js';
+import type { Session } from '../runtime/session.js';
+import { Tensor } from '../tensor.js';
+import { createImagePath, type ImagePath, type ImageTaskOptions } from './image-path.js';
+import { eachImage, type ImageInput } from './images.js';
+
+export interface FeatureExtractorOptions extends ImageTaskOptions {
+  /** Nodes to extract, by the names of `graphNodeNames` or of modules (`layer3`). */
+  readonly outputs: readonly string[];
+}
+
+export interface ExtractOptions {
+  readonly signal?: AbortSignal;
+}
+
+/** Features by the name asked for. The first dimension is the images. */
+export type Features = Record<string, Tensor<Float32Array>>;
+
+/** Computes inner features of images. Made by `createFeatureExtractor`; open until `close()`. */
+export class FeatureExtractor {
+  readonly #path: ImagePath;
+  /** Outputs that are one value a channel, [C, 1, 1], and become rows of C. */
+  readonly #pooled: ReadonlySet<string>;
+
+  constructor(path: ImagePath, pooled: ReadonlySet<string>) {
+    this.#path = path;
+    this.#pooled = pooled;
+  }
+
+  get session(): Session {
+    return this.#path.session;
+  }
+
+  /**
+   * The features of all images, in their order: for each output a tensor [n, ...], NCHW; pooled ones (`avgpool`) [n, C].
+   * A tensor of n images counts as n of them; no images give no features, {}.
+   * @throws ResNetError `INVALID_ARGUMENT` and `INVALID_SHAPE` for items that are no image input, or of sizes that give
+   * features of different shapes; `FILE`, `IMAGE_DECODE` or `UNSUPPORTED` (a URL) for images that cannot be read; and
+   * what `session.run` throws.
+   */
+  async extract(items: readonly ImageInput[], options: ExtractOptions = {}): Promise<Features> {
+    const count = eachImage(items, this.session.channels).length;
+    const features: Features = {};
+    let row = 0;
+    const { signal } = options;
+    for await (const outcome of this.#path.run(items, { signal, onError: 'throw' })) {
+      if ('error' in outcome) throw outcome.error;
+      for (const [name, value] of Object.entries(outcome.rows)) {
+        const shape = this.#pooled.has(name) ? value.shape.slice(0, 1) : value.shape;
+        features[name] ??= emptyRows(count, shape);
+        setRow(features[name], row, shape, value.data, name);
+      }
+      row++;
+    }
+    return features;
+  }
+
+  /** Runs in flight finish; later calls are refused. */
+  close(): Promise<void> {
+    return this.session.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+function emptyRows(count: number, shape: readonly number[]): Tensor<Float32Array> {
+  const size = shape.reduce((product, length) => product * length, count);
+  return Tensor.fromFloat32(new Float32Array(size), [count, ...shape]);
+}
+
+function setRow(
+  rows: Tensor<Float32Array>,
+  i: number,
+  shape: readonly number[],
+  data: Float32Array,
+  name: string,
+): void {
+  if (String(rows.shape.slice(1)) !== String(shape)) {
+    const expected = `the features of ${name} to be ${show(rows.shape.slice(1))} for all images`;
+    const advice = 'extract images of different sizes separately';
+    throw new ResNetError(
+      'INVALID_SHAPE',
+      `Expected ${expected}, but image ${i} gives ${show(shape)}; ${advice}`,
+    );
+  }
+  rows.data.set(data, i * data.length);
+}
+
+/**
+ * Compiles `model` up to the last of `outputs` and makes a feature extractor of it; layers behind are not run.
+ *
+ * ```ts
+ * const extractor = await createFeatureExtractor(model, { outputs: ['layer3', 'avgpool'] });
+ * const { avgpool } = await extractor.extract(['a.jpg', 'b.jpg']); // [2, 2048]
+ * ```
+ * @throws ResNetError `UNKNOWN_NODE` for an output that is not there, and what `compile` throws.
+ */
+export async function createFeatureExtractor(
+  model: Compilable,
+  options: FeatureExtractorOptions,
+): Promise<FeatureExtractor> {
+  const path = await createImagePath(model, options);
+  const { graph } = model;
+  const pooled = options.outputs.filter((output) => {
+    const name = resolveNode(graph, output);
+    return graph.nodes.find((node) => node.name === name)?.op === 'global_avg_pool';
+  });
+  return new FeatureExtractor(path, new Set(pooled));
+}
