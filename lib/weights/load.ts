@@ -54,18 +54,42 @@ export async function loadStateDict(
   const { strict = true } = options;
   if (typeof strict !== 'boolean') throw invalid('strict', 'true or false', strict);
 
-  const ofCaller = source instanceof Map;
-  const state = ofCaller ? source : await readStateDict(source);
-  if (ofCaller) for (const [key, tensor] of state) checkStateTensor(key, tensor);
+  if (!(source instanceof Map)) {
+    const state = await readStateDict(source);
+    return adoptStateDict(model, state, { strict, path: typeof source === 'string' ? source : undefined });
+  }
+  for (const [key, tensor] of source) checkStateTensor(key, tensor);
+  return fill(model, source, { strict, path: undefined, copy: true });
+}
 
+/**
+ * `loadStateDict` of a state dict just read from a file, which nobody else uses: its data is taken over.
+ * @param options.path of that file, for the message.
+ * @throws ResNetError `STATE_DICT_MISMATCH`.
+ */
+export function adoptStateDict(
+  model: LoadableModel,
+  state: StateDict,
+  options: { strict?: boolean; path?: string | undefined } = {},
+): LoadReport {
+  return fill(model, state, { strict: options.strict ?? true, path: options.path, copy: false });
+}
+
+interface FillOptions {
+  readonly strict: boolean;
+  readonly path: string | undefined;
+  /** Whether the model gets arrays of its own. */
+  readonly copy: boolean;
+}
+
+function fill(model: LoadableModel, state: StateDict, { strict, path, copy }: FillOptions): LoadReport {
   const targets = model.stateDict();
   const report = compare(targets, state);
-  if (strict && !fits(report)) throw mismatchError(report, typeof source === 'string' ? source : undefined);
+  if (strict && !fits(report)) throw mismatchError(report, path);
   // All conversions come before the first change: memory may run out on the way.
   const converted = report.loaded.map((key) => {
-    const tensor = state.get(key) as StateTensor;
     const target = targets.get(key) as LoadableTensor;
-    return { target, data: dataFor(target, tensor, ofCaller) };
+    return { target, data: dataFor(target, state.get(key) as StateTensor, copy) };
   });
   for (const { target, data } of converted) target.data = data;
   return report;
@@ -94,14 +118,10 @@ function sameShape(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((size, axis) => size === b[axis]);
 }
 
-function dataFor(
-  target: LoadableTensor,
-  tensor: StateTensor,
-  ofCaller: boolean,
-): Float32Array | BigInt64Array {
+function dataFor(target: LoadableTensor, tensor: StateTensor, copy: boolean): Float32Array | BigInt64Array {
   const convert = (from: StateTensor) => (target.dtype === 'int64' ? toInt64(from) : toFloat32(from));
   const data = convert(tensor);
-  return ofCaller && data === tensor.data ? convert(copyOf(tensor)) : data;
+  return copy && data === tensor.data ? convert(copyOf(tensor)) : data;
 }
 
 function fits({ missing, unexpected, mismatched }: LoadReport): boolean {

@@ -56,7 +56,7 @@ export function fileError(path: string, verb: 'read' | 'write', error: unknown):
   return new ResNetError('FILE', `Cannot ${verb} ${path}: ${hint}`, { cause: error });
 }
 
-const CHUNK_BYTES = 8 * 2 ** 20;
+const CHUNK_BYTES = 2 * 2 ** 20;
 const READS_AT_ONCE = 4;
 
 class FileSource implements ByteSource {
@@ -66,7 +66,7 @@ class FileSource implements ByteSource {
     private readonly handle: FileHandle,
   ) {}
 
-  /** Several reads at once: most of the time goes to the kernel's copy, which every core can do a part of. */
+  /** Several reads at once: the time goes to the kernel's copy and its new pages, of which every core can do a part. */
   async read(target: Uint8Array, position: number): Promise<void> {
     checkRange(this, target, position);
     let next = 0;

@@ -178,7 +178,7 @@ describe('writes', () => {
     const graph: Graph = {
       version: 1,
       nodes: [{ name: 'x', op: 'input', inputs: [], channels: 3 }],
-      aliases: {},
+      aliases: { logits: 'x' },
     };
     const state: StateDict = new Map([
       ['w', { dtype: 'float32', shape: [1], data: Float32Array.of(1) } as const],
