@@ -54,7 +54,7 @@ function chooseAutomatically(found: readonly NativeDevice[]): ChosenDevice {
 function named(found: readonly NativeDevice[], id: string): Device {
   const device = found.find((candidate) => candidate.id === id || (id === 'cuda' && isCuda(candidate)));
   if (device?.available) return device;
-  const reason = device?.reason ?? found.find(isCuda)?.reason ?? '';
+  const reason = device?.reason ?? '';
   const there = found.filter((candidate) => candidate.available).map((candidate) => candidate.id);
   throw new ResNetError(
     'DEVICE_UNAVAILABLE',

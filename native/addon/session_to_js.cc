@@ -122,6 +122,9 @@ Napi::Value StartRun(const std::shared_ptr<Attachment>& attachment, const Napi::
   const Napi::Env env = info.Env();
   Session& session = OpenSession(*attachment);
   const int64_t id = ToInteger(info[0], "id", 0, kMaxSafeInteger);
+  if (attachment->runs.contains(id)) {
+    throw Error(ErrorCode::kInvalidArgument, "a run with the id " + std::to_string(id) + " is under way");
+  }
   auto batch = std::make_shared<Batch>();
   RunRequest request = MakeRequest(ToObject(info[1], "input"), session, batch.get());
   if (profile) request.step_ms = &batch->step_ms;
