@@ -14,8 +14,8 @@ export interface DecodeOptions {
   /** Larger pictures are refused before they are decoded. Default: 178,956,970, as Pillow. */
   readonly maxPixels?: number;
   /**
-   * Lets the decoder halve a JPEG, up to three times, while its shorter side keeps at least this many pixels: large
-   * photographs decode in a third of the time, not quite to the same pixels. Default: full size.
+   * Brings a JPEG whose shorter side has at least twice this many pixels down to it while decoding: large photographs
+   * decode in a third of the time, not quite to the same pixels. Default: full size.
    */
   readonly shrinkTo?: number;
 }
@@ -81,7 +81,9 @@ async function decodeRgb(pipeline: Sharp): Promise<DecodedImage> {
   return decoded(data, info);
 }
 
-function decoded(data: Uint8Array, { width, height }: { width: number; height: number }): DecodedImage {
+/** A plain Uint8Array over sharp's Buffer: their slice() differ. */
+function decoded(pixels: Uint8Array, { width, height }: { width: number; height: number }): DecodedImage {
+  const data = new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.length);
   return { data, width, height, fileWidth: width, fileHeight: height };
 }
 
@@ -91,22 +93,18 @@ async function decodeJpeg(
   shrinkTo: number | undefined,
 ): Promise<DecodedImage> {
   if (frame?.components === 4) return decodeCmyk(pipeline);
-  const factor = frame && shrinkTo ? shrinkFactor(frame, shrinkTo) : 1;
-  if (!frame || factor === 1) return decodeRgb(pipeline);
-  const { width: fileWidth, height: fileHeight } = frame;
-  // Asked for a size just below a half, quarter or eighth, sharp has the decoder make that one.
-  const shrunk = pipeline.resize(Math.floor(fileWidth / factor), Math.floor(fileHeight / factor), {
-    fit: 'fill',
-    kernel: 'linear',
-    fastShrinkOnLoad: true,
-  });
-  return { ...(await decodeRgb(shrunk)), fileWidth, fileHeight };
+  const shrunk = frame && shrinkTo && shrunkSize(frame, shrinkTo);
+  if (!shrunk) return decodeRgb(pipeline);
+  // sharp has the decoder do most of it (DCT scaling) and resamples the rest.
+  const resized = pipeline.resize({ ...shrunk, fit: 'fill', fastShrinkOnLoad: true });
+  return { ...(await decodeRgb(resized)), fileWidth: frame.width, fileHeight: frame.height };
 }
 
-/** The largest of 1, 2, 4 and 8 that leaves the shorter side `shrinkTo` pixels. */
-function shrinkFactor({ width, height }: JpegFrame, shrinkTo: number): number {
-  const shorter = Math.min(width, height);
-  return [8, 4, 2].find((factor) => Math.floor(shorter / factor) >= shrinkTo) ?? 1;
+/** The size with the shorter side at `shrinkTo`, or undefined where that is not at least a halving. */
+function shrunkSize({ width, height }: JpegFrame, shrinkTo: number) {
+  const scale = shrinkTo / Math.min(width, height);
+  if (scale > 0.5) return undefined;
+  return { width: Math.round(width * scale), height: Math.round(height * scale) };
 }
 
 async function decodeCmyk(pipeline: Sharp): Promise<DecodedImage> {

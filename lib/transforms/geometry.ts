@@ -27,7 +27,7 @@ export function centreCrop({ width, height }: Size, cropSize: number): CropWindo
  * enough at half the margin, which Python rounds to the even number of two that are as near.
  */
 function centreOffset(side: number, crop: number): number {
-  if (crop > side) return -Math.floor((crop - side) / 2);
+  if (crop > side) return Math.floor((side - crop + 1) / 2);
   const margin = side - crop;
   const half = Math.floor(margin / 2);
   return margin % 2 === 0 ? half : half + (half % 2);

@@ -63,9 +63,10 @@ async function readImageFile(path: string): Promise<EncodedImage> {
 }
 
 function checkedFormat(name: string, bytes: Uint8Array): ImageFormat {
-  const format = imageFormat(bytes);
+  // Empty is also what a detached buffer is.
+  const format = bytes.length > 0 ? imageFormat(bytes) : undefined;
   if (format) return format;
-  const found = bytes.length === 0 ? 'it is empty' : `it is none by its first bytes`;
+  const found = bytes.length > 0 ? 'it is none by its first bytes' : 'it is empty';
   throw new ResNetError('IMAGE_DECODE', `Cannot decode ${name}: expected ${FORMATS} but ${found}`);
 }
 
