@@ -5,6 +5,9 @@ import { nextStream, type Random } from './random.js';
 /** Fills a parameter with its initial values. */
 export type Initializer = (data: Float32Array, random: Random) => void;
 
+type Float32s = Float32Array<ArrayBuffer>;
+type Int64s = BigInt64Array<ArrayBuffer>;
+
 /** What a state dict holds under each key. Data lies in torch's order: the last size varies fastest. */
 export type ModuleState = Parameter | ModuleBuffer;
 
@@ -12,7 +15,7 @@ export type ModuleState = Parameter | ModuleBuffer;
  * A tensor of a module's state. Its data is made when it is first read, so that a network whose weights are loaded
  * never pays for initial values.
  */
-abstract class LazyTensor<Data extends Float32Array | BigInt64Array> {
+abstract class LazyTensor<Data extends Float32s | Int64s> {
   readonly shape: readonly number[];
   #data: Data | undefined;
 
@@ -59,7 +62,7 @@ abstract class LazyTensor<Data extends Float32Array | BigInt64Array> {
 }
 
 /** A learned tensor: float32, initialised from a random stream of its own. */
-export class Parameter extends LazyTensor<Float32Array> {
+export class Parameter extends LazyTensor<Float32s> {
   readonly dtype = 'float32';
   readonly #stream = nextStream();
   #initializer: Initializer;
@@ -75,7 +78,7 @@ export class Parameter extends LazyTensor<Float32Array> {
     this.discard();
   }
 
-  protected override make(size: number): Float32Array {
+  protected override make(size: number): Float32s {
     const data = new Float32Array(size);
     this.#initializer(data, this.#stream());
     return data;
@@ -87,7 +90,7 @@ export class Parameter extends LazyTensor<Float32Array> {
 }
 
 /** A tensor that belongs to the state without being learned: torch calls it a buffer. */
-export class ModuleBuffer extends LazyTensor<Float32Array | BigInt64Array> {
+export class ModuleBuffer extends LazyTensor<Float32s | Int64s> {
   constructor(
     shape: readonly number[],
     readonly dtype: 'float32' | 'int64',
@@ -97,7 +100,7 @@ export class ModuleBuffer extends LazyTensor<Float32Array | BigInt64Array> {
     super(shape);
   }
 
-  protected override make(size: number): Float32Array | BigInt64Array {
+  protected override make(size: number): Float32s | Int64s {
     if (this.dtype === 'int64') return new BigInt64Array(size).fill(BigInt(this.initialValue));
     return new Float32Array(size).fill(this.initialValue);
   }

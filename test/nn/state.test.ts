@@ -132,7 +132,7 @@ describe('setting data', () => {
       expect.objectContaining({ code: 'INVALID_SHAPE', message: expect.stringContaining('[2, 3]') }),
     );
     expect(() => {
-      weight.data = new Float64Array(6) as unknown as Float32Array;
+      weight.data = new Float64Array(6) as unknown as Float32Array<ArrayBuffer>;
     }).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
     const counter = new nn.BatchNorm2d(4).num_batches_tracked;
     expect(() => {
