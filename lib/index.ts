@@ -1,0 +1,78 @@
+/** ResNets in Node.js at the speed of the hardware. Everything public is exported here, and nothing else is. */
+
+export { AbortError, type ErrorCode, ResNetError, WeightsFormatError } from './errors.js';
+export type { Graph, GraphNode } from './graph/graph.js';
+export { graphNodeNames } from './graph/names.js';
+export { type OnnxOptions, toOnnx } from './graph/onnx.js';
+export { Value } from './graph/value.js';
+export {
+  type Builder,
+  type BuilderOptions,
+  getModel,
+  getModelWeights,
+  listModels,
+  type ModelName,
+  resnet18,
+  resnet34,
+  resnet50,
+  resnet101,
+  resnet152,
+  resnext50_32x4d,
+  resnext101_32x8d,
+  resnext101_64x4d,
+  wide_resnet50_2,
+  wide_resnet101_2,
+} from './models/builders.js';
+export { GraphModel } from './models/graph-model.js';
+export { type LoadModelOptions, loadModel } from './models/load.js';
+export type { Compilable, ImageTransform, Model } from './models/model.js';
+export {
+  BasicBlock,
+  Block,
+  type BlockOptions,
+  type BlockType,
+  Bottleneck,
+  conv1x1,
+  conv3x3,
+  ResNet,
+} from './models/resnet.js';
+export type { ResNetOptions } from './models/resnet-options.js';
+export {
+  getWeight,
+  ResNet18_Weights,
+  ResNet34_Weights,
+  ResNet50_Weights,
+  ResNet101_Weights,
+  ResNet152_Weights,
+  ResNeXt50_32X4D_Weights,
+  ResNeXt101_32X8D_Weights,
+  ResNeXt101_64X4D_Weights,
+  type WeightsEntry,
+  type WeightsMeta,
+  Wide_ResNet50_2_Weights,
+  Wide_ResNet101_2_Weights,
+} from './models/weights-entries.js';
+export { add } from './nn/functional.js';
+export * as nn from './nn/index.js';
+export { attachSession } from './runtime/attach.js';
+export type { CompileOptions, ComputeDType } from './runtime/compile.js';
+export { type Device, devices } from './runtime/devices.js';
+export type { PlanStep, Results, RunOptions, Session, StepProfile } from './runtime/session.js';
+export {
+  type Classifier,
+  type ClassifierOptions,
+  createClassifier,
+  type Prediction,
+} from './tasks/classifier.js';
+export {
+  createFeatureExtractor,
+  type FeatureExtractor,
+  type FeatureExtractorOptions,
+  type Features,
+} from './tasks/extractor.js';
+export { type Layout, Tensor, type TensorDType } from './tensor.js';
+export * as transforms from './transforms/index.js';
+export { type LoadReport, loadStateDict } from './weights/load.js';
+export { readStateDict } from './weights/read.js';
+export { saveSafetensors } from './weights/save.js';
+export type { StateDict, StateDType, StateTensor } from './weights/state-dict.js';
