@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { getModel, getModelWeights, listModels } from '../models/builders.js';
-import { loadModel } from '../models/load-model.js';
+import { loadModel } from '../models/load.js';
 import { parseMetadata } from '../models/metadata.js';
 import type { Model } from '../models/model.js';
 import { getWeight, WEIGHTS_ENUMS, type WeightsEntry } from '../models/weights-entries.js';
@@ -58,7 +58,11 @@ async function pretrained(
     if (total !== undefined) progress.update(received / 1e6, total / 1e6);
   };
   try {
-    return await getModel(arch ?? archOfEntry(name), { ...given(numClasses), weights: name, progress: report });
+    return await getModel(arch ?? archOfEntry(name), {
+      ...given(numClasses),
+      weights: name,
+      progress: report,
+    });
   } finally {
     progress.clear();
   }

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { ResNetError } from '../errors.js';
 import { addClassify } from './classify.js';
+import { endWhenStdoutCloses } from './closed-stdout.js';
 import { addDevices } from './devices.js';
 
 const DONE = 0;
@@ -61,12 +62,7 @@ function report(error: unknown, signal: AbortSignal): number {
   return wrongUsage ? WRONG_USAGE : FAILED;
 }
 
-// Whoever read our output has seen enough (`| head`): that is no failure, and nothing is left to do.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit();
-});
-
+endWhenStdoutCloses();
 const signal = interruptSignal();
 try {
   await createProgram(signal).parseAsync();

@@ -20,10 +20,15 @@ export function widthOf(texts: Iterable<string>, most = Number.POSITIVE_INFINITY
 export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
 const CODES: Record<Style, number> = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 };
 
-/**
- * A function that styles text for `stream`: as it is where the stream is no terminal, or NO_COLOR is set to something.
- */
-export function stylesFor(stream: { isTTY?: boolean }): (style: Style, text: string) => string {
-  const plain = !stream.isTTY || Boolean(process.env.NO_COLOR) || process.env.TERM === 'dumb';
-  return (style, text) => (plain ? text : `\x1b[${CODES[style]}m${text}\x1b[0m`);
+/** Styles text for a terminal; `colours` says whether it does, or gives all text back as it is. */
+export interface Styler {
+  (style: Style, text: string): string;
+  readonly colours: boolean;
+}
+
+/** The styler for `stream`: plain where that is no terminal, or NO_COLOR is set to something. */
+export function stylesFor(stream: { isTTY?: boolean }): Styler {
+  const colours = Boolean(stream.isTTY) && !process.env.NO_COLOR && process.env.TERM !== 'dumb';
+  const apply = (style: Style, text: string) => (colours ? `\x1b[${CODES[style]}m${text}\x1b[0m` : text);
+  return Object.assign(apply, { colours });
 }

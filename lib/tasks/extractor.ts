@@ -1,6 +1,6 @@
 import { ResNetError } from '../errors.js';
 import { resolveNode } from '../graph/names.js';
-import { show } from '../is.js';
+import { invalid, show } from '../is.js';
 import type { Compilable } from '../models/model.js';
 import type { Session } from '../runtime/session.js';
 import { Tensor } from '../tensor.js';
@@ -104,6 +104,8 @@ export async function createFeatureExtractor(
   model: Compilable,
   options: FeatureExtractorOptions,
 ): Promise<FeatureExtractor> {
+  // compile would take none to mean the logits, which is hardly what an extractor is asked for.
+  if (options?.outputs === undefined) throw invalid('outputs', 'a list of node names', undefined);
   const path = await createImagePath(model, options);
   const { graph } = model;
   const pooled = options.outputs.filter((output) => {
