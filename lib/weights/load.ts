@@ -56,7 +56,7 @@ export async function loadStateDict(
 
   if (!(source instanceof Map)) {
     const state = await readStateDict(source);
-    return adoptStateDict(model, state, { strict, path: typeof source === 'string' ? source : undefined });
+    return adoptStateDict(model, state, { strict, path: typeof source === 'string' ? source : 'The file' });
   }
   for (const [key, tensor] of source) checkStateTensor(key, tensor);
   return fill(model, source, { strict, path: undefined, copy: true });
@@ -70,13 +70,14 @@ export async function loadStateDict(
 export function adoptStateDict(
   model: LoadableModel,
   state: StateDict,
-  options: { strict?: boolean; path?: string | undefined } = {},
+  options: { path: string; strict?: boolean },
 ): LoadReport {
   return fill(model, state, { strict: options.strict ?? true, path: options.path, copy: false });
 }
 
 interface FillOptions {
   readonly strict: boolean;
+  /** Of the file, if it was one. */
   readonly path: string | undefined;
   /** Whether the model gets arrays of its own. */
   readonly copy: boolean;

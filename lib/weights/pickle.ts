@@ -22,7 +22,7 @@ export interface PickleHost {
 }
 
 // A hostile stream makes an object of some 200 bytes from one byte: a limit on steps is a limit on memory. A
-// checkpoint of ResNet-152 with its optimiser takes 150,000 steps.
+// checkpoint of ResNet-152 with its optimiser takes 76,000 steps.
 const MAX_STEPS = 2_000_000;
 const MAX_STACK = 200_000;
 const MAX_ARGUMENTS = 16;
@@ -41,7 +41,7 @@ export function unpickle(bytes: Uint8Array, host: PickleHost, start = 0): { valu
     const at = machine.reader.position;
     const opcode = machine.reader.byte();
     if (opcode === STOP) break;
-    const operation = OPERATIONS[opcode];
+    const operation = OPERATIONS.get(opcode);
     if (!operation)
       throw new WeightsFormatError(
         `the pickle has the opcode 0x${opcode.toString(16)} at ${at}, which is not read`,
@@ -228,52 +228,52 @@ function appends(machine: Machine): void {
 }
 
 /** By opcode, in the order of Python's pickletools: what plain data and torch's files are written with. */
-const OPERATIONS: Readonly<Record<number, Operation>> = {
-  128: readProtocol,
-  149: (m) => m.reader.skip(8), // FRAME: only a hint for reading ahead
-  74: (m) => m.push(m.reader.int32()), // BININT
-  75: (m) => m.push(m.reader.byte()), // BININT1
-  77: (m) => m.push(m.reader.uint16()), // BININT2
-  138: (m) => m.push(m.reader.integer(m.reader.byte())), // LONG1
-  139: (m) => m.push(m.reader.integer(m.reader.uint32())), // LONG4
-  71: (m) => m.push(m.reader.float64()), // BINFLOAT
-  78: (m) => m.push(null), // NONE
-  136: (m) => m.push(true), // NEWTRUE
-  137: (m) => m.push(false), // NEWFALSE
-  84: (m) => m.push(m.reader.text(m.reader.uint32())), // BINSTRING: what str was in Python 2
-  85: (m) => m.push(m.reader.text(m.reader.byte())), // SHORT_BINSTRING
-  66: (m) => m.push(m.reader.bytes(m.reader.uint32())), // BINBYTES
-  67: (m) => m.push(m.reader.bytes(m.reader.byte())), // SHORT_BINBYTES
-  142: (m) => m.push(m.reader.bytes(m.reader.uint64())), // BINBYTES8
-  88: (m) => m.push(m.reader.text(m.reader.uint32())), // BINUNICODE
-  140: (m) => m.push(m.reader.text(m.reader.byte())), // SHORT_BINUNICODE
-  141: (m) => m.push(m.reader.text(m.reader.uint64())), // BINUNICODE8
-  93: (m) => m.push([]), // EMPTY_LIST
-  97: append,
-  101: appends,
-  41: (m) => m.push(m.popTuple(0)), // EMPTY_TUPLE
-  133: (m) => m.push(m.popTuple(1)), // TUPLE1
-  134: (m) => m.push(m.popTuple(2)), // TUPLE2
-  135: (m) => m.push(m.popTuple(3)), // TUPLE3
-  116: (m) => m.push(Object.freeze(m.popMark())), // TUPLE
-  125: (m) => m.push(new Map()), // EMPTY_DICT
-  115: setItem,
-  117: setManyItems,
-  143: (m) => m.push(new Set()), // EMPTY_SET
-  144: addItems,
-  40: (m) => m.mark(), // MARK
-  48: (m) => void m.pop(), // POP
-  49: (m) => void m.popMark(), // POP_MARK
-  50: (m) => m.push(m.top()), // DUP
-  104: (m) => m.push(m.remembered(m.reader.byte())), // BINGET
-  106: (m) => m.push(m.remembered(m.reader.uint32())), // LONG_BINGET
-  113: (m) => void m.memo.set(m.reader.byte(), m.top()), // BINPUT
-  114: (m) => void m.memo.set(m.reader.uint32(), m.top()), // LONG_BINPUT
-  148: (m) => void m.memo.set(m.memo.size, m.top()), // MEMOIZE
-  99: (m) => m.pushGlobal(m.reader.line(), m.reader.line()), // GLOBAL
-  147: pushStackGlobal,
-  82: callWithTuple, // REDUCE
-  129: callWithTuple, // NEWOBJ: what may be named makes the same thing both ways
-  98: build,
-  81: (m) => m.push(m.host.persistentLoad(m.pop())), // BINPERSID
-};
+const OPERATIONS: ReadonlyMap<number, Operation> = new Map<number, Operation>([
+  [0x80, readProtocol],
+  [0x95, (m) => m.reader.skip(8)], // FRAME: only a hint for reading ahead
+  [0x4a, (m) => m.push(m.reader.int32())], // BININT
+  [0x4b, (m) => m.push(m.reader.byte())], // BININT1
+  [0x4d, (m) => m.push(m.reader.uint16())], // BININT2
+  [0x8a, (m) => m.push(m.reader.integer(m.reader.byte()))], // LONG1
+  [0x8b, (m) => m.push(m.reader.integer(m.reader.uint32()))], // LONG4
+  [0x47, (m) => m.push(m.reader.float64())], // BINFLOAT
+  [0x4e, (m) => m.push(null)], // NONE
+  [0x88, (m) => m.push(true)], // NEWTRUE
+  [0x89, (m) => m.push(false)], // NEWFALSE
+  [0x54, (m) => m.push(m.reader.text(m.reader.uint32()))], // BINSTRING: what str was in Python 2
+  [0x55, (m) => m.push(m.reader.text(m.reader.byte()))], // SHORT_BINSTRING
+  [0x42, (m) => m.push(m.reader.bytes(m.reader.uint32()))], // BINBYTES
+  [0x43, (m) => m.push(m.reader.bytes(m.reader.byte()))], // SHORT_BINBYTES
+  [0x8e, (m) => m.push(m.reader.bytes(m.reader.uint64()))], // BINBYTES8
+  [0x58, (m) => m.push(m.reader.text(m.reader.uint32()))], // BINUNICODE
+  [0x8c, (m) => m.push(m.reader.text(m.reader.byte()))], // SHORT_BINUNICODE
+  [0x8d, (m) => m.push(m.reader.text(m.reader.uint64()))], // BINUNICODE8
+  [0x5d, (m) => m.push([])], // EMPTY_LIST
+  [0x61, append],
+  [0x65, appends],
+  [0x29, (m) => m.push(m.popTuple(0))], // EMPTY_TUPLE
+  [0x85, (m) => m.push(m.popTuple(1))], // TUPLE1
+  [0x86, (m) => m.push(m.popTuple(2))], // TUPLE2
+  [0x87, (m) => m.push(m.popTuple(3))], // TUPLE3
+  [0x74, (m) => m.push(Object.freeze(m.popMark()))], // TUPLE
+  [0x7d, (m) => m.push(new Map())], // EMPTY_DICT
+  [0x73, setItem],
+  [0x75, setManyItems],
+  [0x8f, (m) => m.push(new Set())], // EMPTY_SET
+  [0x90, addItems],
+  [0x28, (m) => m.mark()], // MARK
+  [0x30, (m) => void m.pop()], // POP
+  [0x31, (m) => void m.popMark()], // POP_MARK
+  [0x32, (m) => m.push(m.top())], // DUP
+  [0x68, (m) => m.push(m.remembered(m.reader.byte()))], // BINGET
+  [0x6a, (m) => m.push(m.remembered(m.reader.uint32()))], // LONG_BINGET
+  [0x71, (m) => void m.memo.set(m.reader.byte(), m.top())], // BINPUT
+  [0x72, (m) => void m.memo.set(m.reader.uint32(), m.top())], // LONG_BINPUT
+  [0x94, (m) => void m.memo.set(m.memo.size, m.top())], // MEMOIZE
+  [0x63, (m) => m.pushGlobal(m.reader.line(), m.reader.line())], // GLOBAL
+  [0x93, pushStackGlobal],
+  [0x52, callWithTuple], // REDUCE
+  [0x81, callWithTuple], // NEWOBJ: what may be named makes the same thing both ways
+  [0x62, build],
+  [0x51, (m) => m.push(m.host.persistentLoad(m.pop()))], // BINPERSID
+]);

@@ -4,8 +4,8 @@ import { describe } from './describe.js';
 import { alignedBytes } from './memory.js';
 
 /**
- * The dtypes a state dict may hold, by their torch names, with the type of their data. JavaScript has no half-precision arrays on every Node we
- * run on, so float16 and bfloat16 are the raw 16 bits; bool is a byte a value.
+ * The dtypes a state dict may hold, by their torch names, with the type of their data. Not every Node has arrays of half
+ * precision, so float16 and bfloat16 are the raw 16 bits; bool is a byte a value.
  */
 export const DTYPES = {
   float64: Float64Array,

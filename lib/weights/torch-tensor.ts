@@ -43,7 +43,7 @@ export class TensorRef {
     shape: unknown,
     stride: unknown,
   ): TensorRef {
-    const name = `a tensor of storage ${storage.key}`;
+    const name = `a tensor of storage ${describe(storage.key)}`;
     const sizes = checkedIntegers(name, 'shape', shape);
     const steps = checkedIntegers(name, 'strides', stride);
     const [start] = checkedIntegers(name, 'offset', [offset]) as [number];

@@ -14,7 +14,9 @@ const MAX_DIRECTORY_BYTES = 64 * 2 ** 20;
 /** Deflated content may exceed the file by this much: a bomb is thousands of times its file. */
 const MAX_INFLATED_BYTES = 256 * 2 ** 20;
 const MAX_INFLATED_RATIO = 4;
+const READS_AT_ONCE = 64;
 const LOCAL_HEADER_BYTES = 30;
+const LOCAL_HEADER_SIGNATURE = 0x04034b50;
 /** Cache line and vector: data aligned to this in the file (torch pads for it) is aligned in memory too. */
 const ALIGNMENT = 64;
 
@@ -35,10 +37,15 @@ interface ZipEntry {
  * Checksums are not verified: torch can be told to write none, and its own reader ignores them.
  */
 export class ZipArchive {
+  /** Entries of which the local header has not been held against the directory. */
+  private readonly unread: Set<ZipEntry>;
+
   private constructor(
     private readonly source: ByteSource,
     private readonly entries: ReadonlyMap<string, ZipEntry>,
-  ) {}
+  ) {
+    this.unread = new Set(entries.values());
+  }
 
   /** @throws WeightsFormatError when the directory is damaged or its entries overlap or share a name. */
   static async open(source: ByteSource): Promise<ZipArchive> {
@@ -77,9 +84,27 @@ export class ZipArchive {
     const contents = new Map<string, Uint8Array>();
     for (const [entry, extent] of extents) {
       const data = dataOf(entry, extent);
+      this.unread.delete(entry);
       contents.set(entry.name, entry.deflated ? await inflated(entry, data) : alignedBytes(data, 8));
     }
     return contents;
+  }
+
+  /**
+   * Checks what `read` checks of local headers for all entries that were not read.
+   * @throws WeightsFormatError
+   */
+  async checkUnread(): Promise<void> {
+    const entries = [...this.unread];
+    for (let i = 0; i < entries.length; i += READS_AT_ONCE) {
+      await Promise.all(entries.slice(i, i + READS_AT_ONCE).map((entry) => this.checkLocalHeader(entry)));
+    }
+  }
+
+  private async checkLocalHeader(entry: ZipEntry): Promise<void> {
+    const header = Buffer.alloc(LOCAL_HEADER_BYTES + entry.rawName.length);
+    await this.source.read(header, entry.start);
+    dataStart(entry, header);
   }
 
   private checkInflatedSize(wanted: readonly ZipEntry[]): void {
@@ -203,22 +228,29 @@ function decodeName(raw: Uint8Array): string {
 
 /** The stored or deflated bytes of an entry, found through its local header. */
 function dataOf(entry: ZipEntry, extent: Uint8Array): Uint8Array {
-  const header = Buffer.from(extent.buffer, extent.byteOffset, extent.byteLength);
-  if (header.readUInt32LE(0) !== 0x04034b50)
+  const start = dataStart(entry, Buffer.from(extent.buffer, extent.byteOffset, extent.byteLength));
+  const end = start + entry.compressedSize;
+  if (end > extent.length)
+    throw new WeightsFormatError(`the zip entry ${show(entry.name)} overlaps what follows it`);
+  return extent.subarray(start, end);
+}
+
+/**
+ * Where an entry's data begins, from the start of its local header. Another name there would mean that readers which
+ * trust the local headers see another archive than those which trust the directory.
+ */
+function dataStart(entry: ZipEntry, header: Buffer): number {
+  if (header.readUInt32LE(0) !== LOCAL_HEADER_SIGNATURE)
     throw new WeightsFormatError(`the zip entry ${show(entry.name)} has no local header`);
   const nameEnd = LOCAL_HEADER_BYTES + header.readUInt16LE(26);
-  // Readers that trust the local header would see another archive than those that trust the directory.
   const localName = header.subarray(LOCAL_HEADER_BYTES, nameEnd);
-  if (!localName.equals(entry.rawName))
+  if (nameEnd > header.length || !localName.equals(entry.rawName))
     throw new WeightsFormatError(
       `the zip directory names an entry ${show(entry.name)} but its local header says ${show(localName.toString())}`,
     );
   if (header.readUInt16LE(8) !== (entry.deflated ? 8 : 0))
     throw new WeightsFormatError(`the zip entry ${show(entry.name)} has two compression methods`);
-  const dataStart = nameEnd + header.readUInt16LE(28);
-  if (dataStart + entry.compressedSize > extent.length)
-    throw new WeightsFormatError(`the zip entry ${show(entry.name)} overlaps what follows it`);
-  return extent.subarray(dataStart, dataStart + entry.compressedSize);
+  return nameEnd + header.readUInt16LE(28);
 }
 
 async function inflated(entry: ZipEntry, data: Uint8Array): Promise<Uint8Array> {

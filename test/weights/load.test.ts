@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { type LoadableModel, type LoadableTensor, loadStateDict } from '../../lib/weights/load.js';
+import {
+  adoptStateDict,
+  type LoadableModel,
+  type LoadableTensor,
+  loadStateDict,
+} from '../../lib/weights/load.js';
 import { readStateDict } from '../../lib/weights/read.js';
 import type { StateDict } from '../../lib/weights/state-dict.js';
 import { EXPECTED, expectError, fixture } from './helpers.js';
@@ -46,6 +51,22 @@ describe('strict', () => {
     await loadStateDict(fromState, state);
     for (const { data } of state.values()) new Uint8Array(data.buffer).fill(0);
     expect(values(fromState)).toEqual(await expectedValues());
+  });
+
+  test("the data of a file's state dict is taken over when nobody else uses it", async () => {
+    const model = emptyModel();
+    const state = await modelState();
+    const report = adoptStateDict(model, state, { path: 'model.pth' });
+    expect(report.loaded).toEqual([...state.keys()]);
+    for (const [key, { data }] of state) expect(model.state.get(key)?.data).toBe(data);
+    state.delete('fc.bias');
+    const strict = () => adoptStateDict(model, state, { path: 'model.pth' });
+    await expectError(
+      strict,
+      'STATE_DICT_MISMATCH',
+      /^model\.pth does not fit .*\n.*not in the file \(1\): fc\.bias/,
+    );
+    expect(adoptStateDict(model, state, { path: 'model.pth', strict: false }).missing).toEqual(['fc.bias']);
   });
 
   test('a file without num_batches_tracked, and a model without it', async () => {

@@ -76,6 +76,18 @@ describe('refused, by what they hold', () => {
     await expectError(readStateDict(file), 'WEIGHTS_FORMAT', /not one of torch's.*word\/document\.xml/);
   });
 
+  test('an entry with another local name, even if no tensor needs it', async () => {
+    const file = torchFile(pickleOf(dictOf('w', tensor())), [
+      { name: 'a/data/0', content: FOUR_FLOATS },
+      { name: 'a/version', localName: 'a/data/00', content: bytes('3\n') },
+    ]);
+    await expectError(
+      readStateDict(file),
+      'WEIGHTS_FORMAT',
+      /names an entry "a\/version".*says "a\/data\/00"/,
+    );
+  });
+
   test('two pickles', async () => {
     const file = makeZip([
       { name: 'a/data.pkl', content: pickleOf('}') },
