@@ -42,7 +42,8 @@ export async function fetchWeights(
     }
     await rename(temporary, path).catch((error) => Promise.reject(fileError(path, 'write', error)));
   } catch (error) {
-    await rm(temporary, { force: true });
+    // What went wrong before matters, not that it cannot be tidied up.
+    await rm(temporary, { force: true }).catch(() => undefined);
     throw error;
   }
   return path;
