@@ -5,9 +5,11 @@ import type { Graph } from '../graph/graph.js';
 import { resolveNode } from '../graph/names.js';
 import { invalid, show } from '../is.js';
 import { checkOptions } from '../nn/arguments.js';
-import { loadStateDict } from '../weights/load.js';
-import { readMetadata, readStateDict } from '../weights/read.js';
+import { adoptStateDict } from '../weights/load.js';
+import { readWeightsFile } from '../weights/read.js';
+import type { Metadata } from '../weights/safetensors.js';
 import { fileError } from '../weights/source.js';
+import type { StateDict } from '../weights/state-dict.js';
 import { buildArchitecture, type ResNetArchitecture } from './architecture.js';
 import { GraphModel } from './graph-model.js';
 import { inferArchitecture } from './infer.js';
@@ -33,18 +35,20 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
   if (typeof path !== 'string' || path === '') throw invalid('path', 'a path', path);
   checkOptions('loadModel', options, ['shortcut', 'replaceStrideWithDilation']);
   const file = await weightsFileIn(path);
-  const metadata = await metadataOf(file);
-  const { graph, architecture } = metadata;
+  const { state, metadata } = await readWeightsFile(file);
+  const { graph, architecture, transform, categories } = parsedMetadata(metadata, file);
   if ((graph ?? architecture) && Object.keys(options).length > 0) {
     throw new ResNetError('INVALID_ARGUMENT', `${file} says its own architecture: leave the options out`);
   }
   const model = graph
-    ? await loadGraph(graph, file)
-    : architecture
-      ? await loadArchitecture(architecture, file)
-      : await loadInferred(file, options);
-  model.transform = metadata.transform ?? model.transform;
-  model.categories = checkCategories(metadata.categories, model, file);
+    ? loadGraph(graph, state, file)
+    : loadArchitecture(
+        architecture ?? { ...inferArchitecture(state, options.shortcut), ...options },
+        state,
+        file,
+      );
+  model.transform = transform ?? model.transform;
+  model.categories = checkCategories(categories, model, file);
   return model;
 }
 
@@ -64,8 +68,7 @@ async function weightsFileIn(path: string): Promise<string> {
   }
 }
 
-async function metadataOf(file: string): Promise<ModelMetadata> {
-  const metadata = await readMetadata(file);
+function parsedMetadata(metadata: Metadata, file: string): ModelMetadata {
   try {
     return parseMetadata(metadata);
   } catch (error) {
@@ -74,32 +77,25 @@ async function metadataOf(file: string): Promise<ModelMetadata> {
   }
 }
 
-async function loadGraph(graph: Graph, file: string): Promise<Model> {
+function loadGraph(graph: Graph, state: StateDict, file: string): Model {
   const model = new GraphModel(graph);
-  // Not strict: a module may have had tensors that its forward does not use, and the file has them.
-  const { missing, mismatched } = await loadStateDict(model, file, { strict: false });
-  // Being strict now gives the error that names them all.
-  if (missing.length + mismatched.length > 0) await loadStateDict(model, file);
+  // A module may have had tensors that its forward does not use: the file has them, the graph does not name them.
+  const named = [...state].filter(([key]) => model.parameters.has(key));
+  adoptStateDict(model, new Map(named), { path: file });
   return model;
 }
 
-async function loadArchitecture(architecture: ResNetArchitecture, file: string): Promise<Model> {
+function loadArchitecture(architecture: ResNetArchitecture, state: StateDict, file: string): Model {
   let model: Model;
   try {
     model = buildArchitecture(architecture);
   } catch (error) {
     if (!(error instanceof ResNetError)) throw error;
-    const reason = `its metadata describes a network that cannot be built: ${error.message}`;
-    throw new WeightsFormatError(`${file}: ${reason}`, { cause: error });
+    throw new WeightsFormatError(`${file} describes a network that cannot be built: ${error.message}`, {
+      cause: error,
+    });
   }
-  await loadStateDict(model, file);
-  return model;
-}
-
-async function loadInferred(file: string, options: LoadModelOptions): Promise<Model> {
-  const state = await readStateDict(file);
-  const model = buildArchitecture({ ...inferArchitecture(state, options.shortcut), ...options });
-  await loadStateDict(model, state);
+  adoptStateDict(model, state, { path: file });
   return model;
 }
 

@@ -82,7 +82,8 @@ describe('nodes', () => {
   });
 });
 
-// The expected names are those of torchvision 0.26's get_graph_node_names for the same modules in torch.
+// The expected names are those of torchvision 0.26's get_graph_node_names for the same modules in torch, without the
+// nodes it makes of Identity and of parameters that a function reads: nothing is computed there.
 describe("torchvision's names", () => {
   test('a module called again gets a number within its parent', () => {
     const block = module({ relu: new nn.ReLU(), conv: conv() }, (x, m) =>
