@@ -1,0 +1,86 @@
+#include "native/backends/cpu/conv_tiles.h"
+
+#include <algorithm>
+
+#include "native/backends/cpu/cpu_info.h"
+
+namespace resnet_native::cpu {
+namespace {
+
+// With dynamic distribution over the threads, the last item of a layer costs 1 / kItemsPerThread of it at
+// most.
+constexpr int64_t kItemsPerThread = 8;
+constexpr int64_t kCacheLineFloats = 16;
+
+int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+int64_t LargestPart(const PackedFilters& filters) {
+  int64_t largest = 1;
+  for (const SumPart& part : filters.parts()) largest = std::max(largest, part.taps * part.channels);
+  return largest;
+}
+
+// One panel over all tiles of the item, for one part of the sum. The part's weights are read again and again
+// from the first-level cache; meanwhile those of the next panel are fetched.
+void RunPart(const PackedFilters& filters, const Tiling& tiling, const ConvItem& item,
+             const float* const* pixels, const ConvOutput& output, const Panel& panel, const SumPart& part,
+             const float* next_weights) {
+  const bool first = &part == &filters.parts().front(), last = &part == &filters.parts().back();
+  const int64_t origin = tiling.Begin(item.first_tile);
+  ConvTile tile{};
+  tile.first_channel = panel.first_in + part.first_channel;
+  tile.taps = part.taps;
+  tile.channels = part.channels;
+  tile.weights = filters.Weights(panel, part);
+  tile.bias = first ? filters.Bias(panel) : nullptr;
+  tile.y_stride = output.stride;
+  tile.last_lanes = panel.last_lanes;
+  tile.relu = last && output.relu;
+  const int64_t fetched_per_tile = part.taps * (part.channels / 4) * kCacheLineFloats;
+  int64_t fetched = 0;
+  const int64_t to_fetch = part.taps * part.channels * filters.Width(panel) - fetched_per_tile;
+  for (int64_t t = item.first_tile; t < item.last_tile; ++t) {
+    const int64_t begin = tiling.Begin(t), count = tiling.Begin(t + 1) - begin;
+    const int64_t offset = begin * output.stride + panel.first_out;
+    tile.pixels = pixels + (begin - origin) * filters.taps() + part.first_tap * count;
+    tile.y = output.y + offset;
+    tile.residual = last && output.residual ? output.residual + offset : nullptr;
+    tile.prefetch = fetched < to_fetch ? next_weights + fetched : tile.weights;
+    tile.prefetch_step = fetched < to_fetch ? kCacheLineFloats : 0;
+    fetched += fetched_per_tile;
+    filters.KernelFor(panel, count)(tile);
+  }
+}
+
+}  // namespace
+
+Partition ChoosePartition(const PackedFilters& filters, const Tiling& tiling, int threads) {
+  const auto panels = static_cast<int64_t>(filters.panels().size());
+  const int64_t floats = static_cast<int64_t>(Caches().l2 / 2 / sizeof(float));
+  const int64_t max_pixels = filters.max_pixels();
+  const int64_t tiles_per_block = std::clamp<int64_t>(floats / LargestPart(filters) / max_pixels, 1, 32);
+  Partition partition{CeilDiv(tiling.tiles, tiles_per_block), 1, tiling.tiles, panels};
+  if (threads == 1) return partition;
+  const int64_t wanted = kItemsPerThread * threads;
+  partition.panel_blocks = std::clamp<int64_t>(CeilDiv(wanted, partition.tile_blocks), 1, panels);
+  if (partition.items() < wanted) {
+    partition.tile_blocks = std::min(tiling.tiles, CeilDiv(wanted, partition.panel_blocks));
+  }
+  return partition;
+}
+
+void RunConvItem(const PackedFilters& filters, const Tiling& tiling, const ConvItem& item,
+                 const float* const* pixels, const ConvOutput& output) {
+  const std::vector<SumPart>& parts = filters.parts();
+  for (size_t i = 0; i < parts.size(); ++i) {
+    for (int64_t p = item.first_panel; p < item.last_panel; ++p) {
+      const Panel& panel = filters.panels()[p];
+      const bool last_panel = p + 1 == item.last_panel;
+      const Panel& next = filters.panels()[last_panel ? item.first_panel : p + 1];
+      const SumPart& next_part = parts[last_panel && i + 1 < parts.size() ? i + 1 : i];
+      RunPart(filters, tiling, item, pixels, output, panel, parts[i], filters.Weights(next, next_part));
+    }
+  }
+}
+
+}  // namespace resnet_native::cpu

@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+// What a kernel is: plain structs and function pointers. A row of the dispatch table (dispatch.h) is one of
+// the structs of functions below, made for one instruction set.
+//
+// This header and the -inl.h files are compiled several times with different instruction sets. An inline
+// function that more than one of those files emits would be merged by the linker, perhaps into the copy that
+// an older CPU cannot run. So: nothing here has functions or default values, and what the -inl.h files define
+// is in anonymous namespaces and uses no std:: templates.
+
+namespace resnet_native::cpu {
+
+// A tile of output pixels × output channels: what one call of a micro-kernel computes. `y` and `residual`
+// point to the tile's first pixel and channel.
+struct ConvTile {
+  const float* const* pixels;  // [taps][pixels of the tile]: channel 0 of the input pixel under each tap
+  int64_t first_channel;       // added to each of them: where the group, or the part of the channels, begins
+  int64_t taps, channels;      // the sum runs over taps × channels
+  const float* weights;        // [taps][channels][blocks × lanes]; grouped kernels: [taps][group][lanes]
+  const float* bias;           // [blocks × lanes] or null: the sums go on from what y holds
+  const float* residual;       // null: none
+  float* y;
+  int64_t y_stride;  // floats from one pixel to the next, in y and residual
+  int last_lanes;    // channels that are stored of the last block
+  bool relu;
+  const float* prefetch;  // a cache line of it is fetched every four channels …
+  int64_t prefetch_step;  // … moving by this many floats: 0 or a line
+};
+
+using ConvKernel = void (*)(const ConvTile& tile);
+
+// y = relu?(bias + Σ weights × x + residual), one fused multiply-add after the other in the order of taps and
+// channels: the result does not depend on how pixels and channels are cut into tiles.
+struct ConvKernels {
+  const char* isa;
+  int lanes, max_pixels, max_blocks;
+  const ConvKernel* table;  // [max_blocks][max_pixels]
+
+  // Convolution with as many input as output channels in each group. A tile is one vector of channels, which
+  // holds whole groups: table[log2(group)][pixels - 1], for groups of 1, 2, … lanes.
+  int grouped_max_pixels;
+  const ConvKernel* grouped_table;
+};
+
+// The pixels that are averaged: h × w of them, one after the other.
+struct AverageExtent {
+  int64_t h, w, pixel_stride;  // floats from one pixel to the next
+};
+
+struct PoolKernels {
+  const char* isa;
+  // y[c] = the largest of x[i][c] over `count` pixels, at least one; NaN if one of them is.
+  void (*max)(const float* const* x, int64_t count, int64_t channels, float* y);
+  // y[c] = the mean over the extent of x[c].
+  void (*average)(const float* x, const AverageExtent& extent, int64_t channels, float* y);
+};
+
+struct ElementwiseKernels {
+  const char* isa;
+  int lanes;
+  void (*relu)(const float* x, int64_t count, float* y);
+  void (*add)(const float* a, const float* b, int64_t count, bool relu, float* y);
+  // y[i][c] = x[i][c] * scale[c] + shift[c] for `pixels` pixels.
+  void (*affine)(const float* x, int64_t pixels, int64_t channels, const float* scale, const float* shift,
+                 float* y);
+  void (*affine_bytes)(const uint8_t* x, int64_t pixels, int64_t channels, const float* scale,
+                       const float* shift, float* y);
+  // y[c][r] = x[r][c]: x has `rows` rows of x_stride floats, y `columns` rows of y_stride.
+  void (*transpose)(const float* x, int64_t rows, int64_t columns, int64_t x_stride, int64_t y_stride,
+                    float* y);
+};
+
+// The float32 rows of one instruction set.
+struct Float32Kernels {
+  ConvKernels conv;
+  PoolKernels pool;
+  ElementwiseKernels elementwise;
+};
+extern const Float32Kernels kFloat32Scalar;
+extern const Float32Kernels kFloat32Neon;
+extern const Float32Kernels kFloat32Avx2;
+extern const Float32Kernels kFloat32Avx512;
+
+}  // namespace resnet_native::cpu

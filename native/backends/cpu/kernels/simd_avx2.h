@@ -1,0 +1,88 @@
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+// 8 floats in a ymm register; needs AVX2 and FMA. What the functions do is said in simd_generic.h.
+
+namespace resnet_native::cpu {
+namespace {
+
+struct SimdAvx2 {
+  static constexpr const char* kIsa = "avx2";
+  static constexpr int kLanes = 8;
+  using T = __m256;
+
+  static inline __attribute__((always_inline)) T Zero() { return _mm256_setzero_ps(); }
+  static inline __attribute__((always_inline)) T Load(const float* p) { return _mm256_loadu_ps(p); }
+  static inline __attribute__((always_inline)) T LoadPartial(const float* p, int64_t count) {
+    return _mm256_maskload_ps(p, Mask(count));
+  }
+  static inline __attribute__((always_inline)) void Store(float* p, T v) { _mm256_storeu_ps(p, v); }
+  static inline __attribute__((always_inline)) void StorePartial(float* p, T v, int64_t count) {
+    _mm256_maskstore_ps(p, Mask(count), v);
+  }
+  static inline __attribute__((always_inline)) T Broadcast(const float* p) { return _mm256_broadcast_ss(p); }
+  static inline __attribute__((always_inline)) T Add(T a, T b) { return _mm256_add_ps(a, b); }
+  static inline __attribute__((always_inline)) T Mul(T a, T b) { return _mm256_mul_ps(a, b); }
+  static inline __attribute__((always_inline)) T MulAdd(T a, T b, T c) {
+    // As an intrinsic, gcc 12 lets sums wander between registers and spills them.
+    asm("vfmadd231ps %2, %1, %0" : "+x"(c) : "x"(a), "x"(b));
+    return c;
+  }
+  // The instruction returns its second operand if either is NaN.
+  static inline __attribute__((always_inline)) T Relu(T v) { return _mm256_max_ps(Zero(), v); }
+  static inline __attribute__((always_inline)) T Max(T a, T b) {
+    return _mm256_blendv_ps(_mm256_max_ps(a, b), a, _mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+  }
+
+  static inline __attribute__((always_inline)) T LoadBytes(const uint8_t* p) {
+    return FromBytes(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+  }
+  static inline __attribute__((always_inline)) T LoadBytesPartial(const uint8_t* p, int64_t count) {
+    alignas(16) uint8_t bytes[16] = {};
+    for (int64_t i = 0; i < count; ++i) bytes[i] = p[i];
+    return FromBytes(_mm_load_si128(reinterpret_cast<const __m128i*>(bytes)));
+  }
+
+  template <int kGroup, int kIndex>
+  static inline __attribute__((always_inline)) T InGroup(T v) {
+    static_assert(kGroup == 1 || kGroup == 2 || kGroup == 4 || kGroup == 8);
+    if constexpr (kGroup == 2) return _mm256_permute_ps(v, kIndex == 0 ? 0xa0 : 0xf5);
+    if constexpr (kGroup == 4) return _mm256_permute_ps(v, kIndex * 0x55);
+    if constexpr (kGroup == 8) return _mm256_permutevar8x32_ps(v, _mm256_set1_epi32(kIndex));
+    return v;
+  }
+
+  static inline void Transpose(const float* x, int64_t x_stride, float* y, int64_t y_stride) {
+    T r[8], pairs[8], quads[8];
+    for (int i = 0; i < 8; ++i) r[i] = Load(x + i * x_stride);
+    for (int i = 0; i < 8; i += 2) {
+      pairs[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+      pairs[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4) {
+      quads[i] = _mm256_shuffle_ps(pairs[i], pairs[i + 2], 0x44);
+      quads[i + 1] = _mm256_shuffle_ps(pairs[i], pairs[i + 2], 0xee);
+      quads[i + 2] = _mm256_shuffle_ps(pairs[i + 1], pairs[i + 3], 0x44);
+      quads[i + 3] = _mm256_shuffle_ps(pairs[i + 1], pairs[i + 3], 0xee);
+    }
+    for (int i = 0; i < 4; ++i) {
+      Store(y + i * y_stride, _mm256_permute2f128_ps(quads[i], quads[i + 4], 0x20));
+      Store(y + (i + 4) * y_stride, _mm256_permute2f128_ps(quads[i], quads[i + 4], 0x31));
+    }
+  }
+
+ private:
+  static inline __attribute__((always_inline)) __m256i Mask(int64_t count) {
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), lane);
+  }
+  static inline __attribute__((always_inline)) T FromBytes(__m128i bytes) {
+    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes));
+  }
+};
+
+}  // namespace
+}  // namespace resnet_native::cpu

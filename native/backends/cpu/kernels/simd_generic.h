@@ -1,0 +1,91 @@
+#pragma once
+
+#include <cstdint>
+
+// A vector of kWidth floats in terms of the compiler's vector extension, for any machine. With 4 lanes it is
+// the portable row; with 16 the tests drive the tiling that is made for AVX-512 on machines that lack it.
+//
+// Every simd_*.h defines the same static functions:
+//   T, kIsa, kLanes
+//   Load, LoadPartial (count lanes, the others 0), Store, StorePartial, Broadcast (of one float in memory),
+//   Zero Add, Mul, MulAdd (a * b + c), Relu (NaN stays NaN), Max (NaN if either is) LoadBytes,
+//   LoadBytesPartial: uint8 to float InGroup<kGroup, kIndex>: in each group of kGroup lanes, all become the
+//   group's lane kIndex Transpose: a block of kLanes × kLanes
+
+namespace resnet_native::cpu {
+namespace {
+
+// A vector wider than the machine's registers is passed in memory: of no matter, since all of this is
+// inlined.
+#pragma GCC diagnostic ignored "-Wpsabi"
+
+template <int kWidth>
+struct FloatVector;
+template <>
+struct FloatVector<4> {
+  typedef float T __attribute__((vector_size(16)));
+};
+template <>
+struct FloatVector<16> {
+  typedef float T __attribute__((vector_size(64)));
+};
+
+template <int kWidth>
+struct SimdGeneric {
+  static constexpr const char* kIsa = "scalar";
+  static constexpr int kLanes = kWidth;
+  using T = typename FloatVector<kWidth>::T;
+
+  static inline __attribute__((always_inline)) T Zero() { return T{}; }
+  static inline __attribute__((always_inline)) T Load(const float* p) {
+    T v;
+    __builtin_memcpy(&v, p, sizeof v);
+    return v;
+  }
+  static inline __attribute__((always_inline)) T LoadPartial(const float* p, int64_t count) {
+    T v = Zero();
+    for (int64_t i = 0; i < count; ++i) v[i] = p[i];
+    return v;
+  }
+  static inline __attribute__((always_inline)) void Store(float* p, T v) {
+    __builtin_memcpy(p, &v, sizeof v);
+  }
+  static inline __attribute__((always_inline)) void StorePartial(float* p, T v, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) p[i] = v[i];
+  }
+  static inline __attribute__((always_inline)) T Broadcast(const float* p) {
+    T v;
+    for (int i = 0; i < kWidth; ++i) v[i] = *p;
+    return v;
+  }
+  static inline __attribute__((always_inline)) T Add(T a, T b) { return a + b; }
+  static inline __attribute__((always_inline)) T Mul(T a, T b) { return a * b; }
+  static inline __attribute__((always_inline)) T MulAdd(T a, T b, T c) { return a * b + c; }
+  static inline __attribute__((always_inline)) T Relu(T v) { return v < Zero() ? Zero() : v; }
+  static inline __attribute__((always_inline)) T Max(T a, T b) { return (a > b) | (a != a) ? a : b; }
+
+  static inline __attribute__((always_inline)) T LoadBytes(const uint8_t* p) {
+    return LoadBytesPartial(p, kWidth);
+  }
+  static inline __attribute__((always_inline)) T LoadBytesPartial(const uint8_t* p, int64_t count) {
+    T v = Zero();
+    for (int64_t i = 0; i < count; ++i) v[i] = p[i];
+    return v;
+  }
+
+  template <int kGroup, int kIndex>
+  static inline __attribute__((always_inline)) T InGroup(T v) {
+    T result;
+    for (int i = 0; i < kWidth; ++i) result[i] = v[i / kGroup * kGroup + kIndex];
+    return result;
+  }
+
+  static inline void Transpose(const float* x, int64_t x_stride, float* y, int64_t y_stride) {
+    for (int r = 0; r < kWidth; ++r) {
+      for (int c = 0; c < kWidth; ++c) y[c * y_stride + r] = x[r * x_stride + c];
+    }
+  }
+};
+
+}  // namespace
+}  // namespace resnet_native::cpu

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <arm_neon.h>
+
+#include <cstdint>
+
+// 4 floats in a NEON register of AArch64. What the functions do is said in simd_generic.h.
+
+namespace resnet_native::cpu {
+namespace {
+
+struct SimdNeon {
+  static constexpr const char* kIsa = "neon";
+  static constexpr int kLanes = 4;
+  using T = float32x4_t;
+
+  static inline __attribute__((always_inline)) T Zero() { return vdupq_n_f32(0.0f); }
+  static inline __attribute__((always_inline)) T Load(const float* p) { return vld1q_f32(p); }
+  static inline __attribute__((always_inline)) T LoadPartial(const float* p, int64_t count) {
+    float lanes[4] = {};
+    for (int64_t i = 0; i < count; ++i) lanes[i] = p[i];
+    return vld1q_f32(lanes);
+  }
+  static inline __attribute__((always_inline)) void Store(float* p, T v) { vst1q_f32(p, v); }
+  static inline __attribute__((always_inline)) void StorePartial(float* p, T v, int64_t count) {
+    float lanes[4];
+    vst1q_f32(lanes, v);
+    for (int64_t i = 0; i < count; ++i) p[i] = lanes[i];
+  }
+  static inline __attribute__((always_inline)) T Broadcast(const float* p) { return vld1q_dup_f32(p); }
+  static inline __attribute__((always_inline)) T Add(T a, T b) { return vaddq_f32(a, b); }
+  static inline __attribute__((always_inline)) T Mul(T a, T b) { return vmulq_f32(a, b); }
+  static inline __attribute__((always_inline)) T MulAdd(T a, T b, T c) { return vfmaq_f32(c, a, b); }
+  // These instructions return NaN if either operand is NaN.
+  static inline __attribute__((always_inline)) T Relu(T v) { return vmaxq_f32(v, Zero()); }
+  static inline __attribute__((always_inline)) T Max(T a, T b) { return vmaxq_f32(a, b); }
+
+  static inline __attribute__((always_inline)) T LoadBytes(const uint8_t* p) {
+    return LoadBytesPartial(p, 4);
+  }
+  static inline __attribute__((always_inline)) T LoadBytesPartial(const uint8_t* p, int64_t count) {
+    uint32_t lanes[4] = {};
+    for (int64_t i = 0; i < count; ++i) lanes[i] = p[i];
+    return vcvtq_f32_u32(vld1q_u32(lanes));
+  }
+
+  template <int kGroup, int kIndex>
+  static inline __attribute__((always_inline)) T InGroup(T v) {
+    static_assert(kGroup == 1 || kGroup == 2 || kGroup == 4);
+    if constexpr (kGroup == 2) return kIndex == 0 ? vtrn1q_f32(v, v) : vtrn2q_f32(v, v);
+    if constexpr (kGroup == 4) return vdupq_laneq_f32(v, kIndex);
+    return v;
+  }
+
+  static inline void Transpose(const float* x, int64_t x_stride, float* y, int64_t y_stride) {
+    const float32x4x2_t low = vtrnq_f32(Load(x), Load(x + x_stride));
+    const float32x4x2_t high = vtrnq_f32(Load(x + 2 * x_stride), Load(x + 3 * x_stride));
+    Store(y, vcombine_f32(vget_low_f32(low.val[0]), vget_low_f32(high.val[0])));
+    Store(y + y_stride, vcombine_f32(vget_low_f32(low.val[1]), vget_low_f32(high.val[1])));
+    Store(y + 2 * y_stride, vcombine_f32(vget_high_f32(low.val[0]), vget_high_f32(high.val[0])));
+    Store(y + 3 * y_stride, vcombine_f32(vget_high_f32(low.val[1]), vget_high_f32(high.val[1])));
+  }
+};
+
+}  // namespace
+}  // namespace resnet_native::cpu

@@ -1,0 +1,121 @@
+#include "native/backends/cpu/packed_filters.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "native/backends/cpu/cpu_info.h"
+
+namespace resnet_native::cpu {
+namespace {
+
+int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// The grouped kernels take a vector of channels that holds whole groups, each with as many outputs as inputs.
+bool FitsGroupedKernels(const FilterSource& source, int lanes) {
+  const auto group = static_cast<uint64_t>(source.in_channels / source.groups);
+  return source.groups > 1 && source.in_channels == source.out_channels &&
+         group <= static_cast<uint64_t>(lanes) && std::has_single_bit(group);
+}
+
+}  // namespace
+
+PackedFilters::PackedFilters(const FilterSource& source, const ConvKernels& kernels, ThreadPool& pool) {
+  const bool grouped = FitsGroupedKernels(source, kernels.lanes);
+  const int64_t in_per_group = source.in_channels / source.groups;
+  lanes_ = kernels.lanes;
+  taps_ = source.kernel_h * (source.join_columns ? 1 : source.kernel_w);
+  channels_ = in_per_group * (source.join_columns ? source.kernel_w : 1);
+  if (grouped) {
+    max_pixels_ = kernels.grouped_max_pixels;
+    kernels_ = kernels.grouped_table + std::countr_zero(static_cast<uint64_t>(in_per_group)) * max_pixels_;
+    MakeGroupedPanels(source);
+    parts_ = {{0, taps_, 0, channels_}};
+  } else {
+    max_pixels_ = kernels.max_pixels;
+    kernels_ = kernels.table;
+    MakePanels(source, kernels.max_blocks);
+    MakeParts();
+  }
+  description_ = std::string(grouped ? "grouped " : "direct ") + std::to_string(max_pixels_) + "x" +
+                 std::to_string(lanes_ * (grouped ? 1 : kernels.max_blocks)) + " " + kernels.isa;
+  const Panel& last = panels_.back();
+  packed_ = AlignedBuffer(last.bias + static_cast<size_t>(last.blocks) * lanes_);
+  pool.ParallelFor(static_cast<int64_t>(panels_.size()), [&](int64_t i, int) { Pack(source, panels_[i]); });
+}
+
+void PackedFilters::MakeGroupedPanels(const FilterSource& source) {
+  for (int64_t first = 0; first < source.out_channels; first += lanes_) {
+    AddPanel(first, first, std::min<int64_t>(lanes_, source.out_channels - first));
+  }
+}
+
+void PackedFilters::MakePanels(const FilterSource& source, int max_blocks) {
+  const int64_t out_per_group = source.out_channels / source.groups;
+  const int64_t in_per_group = source.in_channels / source.groups;
+  const int64_t width = int64_t{lanes_} * max_blocks;
+  for (int64_t group = 0; group < source.groups; ++group) {
+    for (int64_t first = 0; first < out_per_group; first += width) {
+      AddPanel(group * out_per_group + first, group * in_per_group, std::min(width, out_per_group - first));
+    }
+  }
+}
+
+void PackedFilters::AddPanel(int64_t first_out, int64_t first_in, int64_t channels) {
+  Panel panel;
+  panel.first_out = first_out;
+  panel.first_in = first_in;
+  panel.blocks = static_cast<int>(CeilDiv(channels, lanes_));
+  panel.last_lanes = static_cast<int>(channels - int64_t{panel.blocks - 1} * lanes_);
+  const size_t width = static_cast<size_t>(panel.blocks) * lanes_;
+  if (!panels_.empty())
+    panel.weights = panels_.back().bias + static_cast<size_t>(panels_.back().blocks) * lanes_;
+  panel.bias = panel.weights + static_cast<size_t>(taps_ * channels_) * width;
+  panels_.push_back(panel);
+}
+
+// Half of the cache is for weights. Where one tap alone is too much it is cut, otherwise whole taps go
+// together; the parts are of nearly equal size.
+void PackedFilters::MakeParts() {
+  const int64_t width = int64_t{panels_[0].blocks} * lanes_;
+  const int64_t budget = std::max<int64_t>(Caches().l1 / 2 / sizeof(float) / width, 1);
+  if (channels_ >= budget) {
+    const int64_t cuts = CeilDiv(channels_, budget);
+    for (int64_t tap = 0; tap < taps_; ++tap) {
+      for (int64_t i = 0; i < cuts; ++i) {
+        const int64_t begin = channels_ * i / cuts, end = channels_ * (i + 1) / cuts;
+        parts_.push_back({tap, 1, begin, end - begin});
+      }
+    }
+  } else {
+    const int64_t cuts = CeilDiv(taps_, budget / channels_);
+    for (int64_t i = 0; i < cuts; ++i) {
+      const int64_t begin = taps_ * i / cuts, end = taps_ * (i + 1) / cuts;
+      parts_.push_back({begin, end - begin, 0, channels_});
+    }
+  }
+}
+
+// The source's order is [out][channel][row][column]; with joined columns a tap's channels are
+// [column][channel].
+void PackedFilters::Pack(const FilterSource& source, const Panel& panel) {
+  const int64_t in_per_group = source.in_channels / source.groups;
+  const int64_t kernel = int64_t{source.kernel_h} * source.kernel_w;
+  const int64_t width = int64_t{panel.blocks} * lanes_;
+  const int64_t used = width - lanes_ + panel.last_lanes;
+  float* weights = packed_.data() + panel.weights;
+  std::fill(weights, weights + taps_ * channels_ * width, 0.0f);
+  std::fill(packed_.data() + panel.bias, packed_.data() + panel.bias + width, 0.0f);
+  for (int64_t lane = 0; lane < used; ++lane) {
+    const int64_t out = panel.first_out + lane;
+    const double scale = source.filters.Scale(static_cast<int>(out));
+    const float* filter = source.filters.values.data + out * in_per_group * kernel;
+    for (int64_t c = 0; c < in_per_group; ++c) {
+      for (int64_t k = 0; k < kernel; ++k) {
+        weights[(k * in_per_group + c) * width + lane] = static_cast<float>(filter[c * kernel + k] * scale);
+      }
+    }
+    if (!source.bias.empty()) packed_.data()[panel.bias + lane] = source.bias[out];
+  }
+}
+
+}  // namespace resnet_native::cpu

@@ -1,0 +1,82 @@
+#include "native/backends/cpu/plan.h"
+
+#include <algorithm>
+
+#include "native/backends/cpu/context.h"
+#include "native/graph/overloaded.h"
+
+namespace resnet_native::cpu {
+namespace {
+
+// Convolutions and the normalisation read the run's input as it is; for anything else it becomes an
+// activation.
+bool ReadsInputItself(const Node& node, size_t operand) {
+  return operand == 0 && node.inputs[0] == 0 &&
+         (std::holds_alternative<Conv2dOp>(node.op) || std::holds_alternative<NormalizeOp>(node.op));
+}
+
+bool NeedsInputStep(const Graph& graph) {
+  if (std::find(graph.outputs.begin(), graph.outputs.end(), 0) != graph.outputs.end()) return true;
+  for (const Node& node : graph.nodes) {
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      if (node.inputs[i] == 0 && !ReadsInputItself(node, i)) return true;
+    }
+  }
+  return false;
+}
+
+void ReleaseWeights(Op& op) {
+  std::visit(Overloaded{
+                 [](Conv2dOp& op) {
+                   op.filters = {};
+                   op.bias = {};
+                 },
+                 [](LinearOp& op) { op.weight = op.bias = {}; },
+                 [](BatchNormOp& op) { op.weight = op.bias = op.running_mean = op.running_var = {}; },
+                 [](auto&) {},
+             },
+             op);
+}
+
+// The shapes of one image of 224 × 224, empty if the network does not take that size.
+std::vector<TensorShape> UsualShapes(const Graph& graph) {
+  try {
+    return InferShapes(graph, 1, 224, 224);
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+}  // namespace
+
+CpuPlan::CpuPlan(Graph graph, const KernelSet& kernels, int threads)
+    : graph_(std::move(graph)),
+      threads_(threads),
+      elementwise_(*kernels.elementwise),
+      steps_(graph_.nodes.size()) {
+  ThreadPool pool(threads);
+  const StepOptions options{kernels, pool};
+  for (size_t i = NeedsInputStep(graph_) ? 0 : 1; i < graph_.nodes.size(); ++i) {
+    Node& node = graph_.nodes[i];
+    steps_[i] = MakeStep(node.op, i > 0 && ReadsInputItself(node, 0), options);
+    ReleaseWeights(node.op);
+  }
+}
+
+std::vector<StepInfo> CpuPlan::Describe() const {
+  const std::vector<TensorShape> shapes = UsualShapes(graph_);
+  std::vector<StepInfo> infos;
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    if (!steps_[i]) continue;
+    const Node& node = graph_.nodes[i];
+    const int64_t macs = shapes.empty() ? 0 : steps_[i]->Macs(shapes[i]);
+    infos.push_back({node.name, OpName(node.op), steps_[i]->Kernel(), macs});
+  }
+  return infos;
+}
+
+std::unique_ptr<Context> CpuPlan::NewContext(std::shared_ptr<const Plan> self) const {
+  return std::make_unique<CpuContext>(std::static_pointer_cast<const CpuPlan>(std::move(self)));
+}
+
+}  // namespace resnet_native::cpu

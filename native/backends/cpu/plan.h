@@ -1,0 +1,35 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "native/backend.h"
+#include "native/backends/cpu/dispatch.h"
+#include "native/backends/cpu/steps/step.h"
+
+namespace resnet_native::cpu {
+
+// A network compiled for this CPU: one step for each node of the graph. Immutable; shared by its contexts.
+class CpuPlan final : public Plan {
+ public:
+  // `graph` has been through the passes. Its weights are released node by node as they are packed.
+  CpuPlan(Graph graph, const KernelSet& kernels, int threads);
+
+  const Graph& graph() const override { return graph_; }
+  std::vector<StepInfo> Describe() const override;
+  std::unique_ptr<Context> NewContext(std::shared_ptr<const Plan> self) const override;
+  int default_contexts() const override { return 1; }
+
+  int threads() const { return threads_; }
+  // Null where a node needs none: its readers take the run's input themselves.
+  const Step* StepOf(NodeId node) const { return steps_[node].get(); }
+  const ElementwiseKernels& elementwise() const { return elementwise_; }
+
+ private:
+  Graph graph_;
+  const int threads_;
+  const ElementwiseKernels& elementwise_;  // for the outputs
+  std::vector<std::unique_ptr<Step>> steps_;
+};
+
+}  // namespace resnet_native::cpu

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <vector>
+
+#include "native/backends/cpu/input_reader.h"
+#include "native/backends/cpu/steps/step.h"
+
+namespace resnet_native::cpu {
+
+// The run's input as an activation, for whatever is no convolution.
+class InputStep final : public Step {
+ public:
+  InputStep(int channels, const std::optional<ChannelAffine>& normalize, const StepOptions& options)
+      : reader_(channels, normalize, *options.kernels.elementwise) {}
+
+  void Run(const StepRun& run) const override;
+  std::string Kernel() const override { return "convert"; }
+
+ private:
+  const InputReader reader_;
+};
+
+// A batch norm that could not be folded into a convolution.
+class BatchNormStep final : public Step {
+ public:
+  BatchNormStep(const BatchNormOp& op, const StepOptions& options);
+
+  void Run(const StepRun& run) const override;
+  std::string Kernel() const override { return "scale and shift"; }
+
+ private:
+  const ElementwiseKernels& kernels_;
+  std::vector<float> scale_, shift_;
+};
+
+class ReluStep final : public Step {
+ public:
+  explicit ReluStep(const StepOptions& options) : kernels_(*options.kernels.elementwise) {}
+
+  void Run(const StepRun& run) const override;
+  std::string Kernel() const override { return "relu"; }
+
+ private:
+  const ElementwiseKernels& kernels_;
+};
+
+class AddStep final : public Step {
+ public:
+  AddStep(const AddOp& op, const StepOptions& options)
+      : relu_(op.relu), kernels_(*options.kernels.elementwise) {}
+
+  void Run(const StepRun& run) const override;
+  std::string Kernel() const override { return relu_ ? "add, relu" : "add"; }
+
+ private:
+  const bool relu_;
+  const ElementwiseKernels& kernels_;
+};
+
+class ZeroPadShortcutStep final : public Step {
+ public:
+  explicit ZeroPadShortcutStep(const ZeroPadShortcutOp& op) : stride_(op.stride) {}
+
+  void Run(const StepRun& run) const override;
+  std::string Kernel() const override { return "copy"; }
+
+ private:
+  const int stride_;
+};
+
+class FlattenStep final : public Step {
+ public:
+  explicit FlattenStep(const StepOptions& options) : kernels_(*options.kernels.elementwise) {}
+
+  void Run(const StepRun& run) const override;
+  std::string Kernel() const override { return "nhwc to nchw"; }
+
+ private:
+  const ElementwiseKernels& kernels_;
+};
+
+// Copies an activation to y in NCHW order.
+void StoreNchw(const ElementwiseKernels& kernels, const TensorView& x, ThreadPool& pool, float* y);
+
+}  // namespace resnet_native::cpu

@@ -1,0 +1,35 @@
+#include "native/backends/cpu/steps/conv_step.h"
+#include "native/backends/cpu/steps/elementwise_steps.h"
+#include "native/backends/cpu/steps/pool_steps.h"
+#include "native/backends/cpu/steps/stem_step.h"
+#include "native/graph/overloaded.h"
+
+namespace resnet_native::cpu {
+
+std::unique_ptr<Step> MakeStep(const Op& op, bool from_input, const StepOptions& options) {
+  using Result = std::unique_ptr<Step>;
+  return std::visit(
+      Overloaded{
+          [&](const InputOp& op) -> Result {
+            return std::make_unique<InputStep>(op.channels, std::nullopt, options);
+          },
+          [&](const NormalizeOp& op) -> Result {
+            return std::make_unique<InputStep>(static_cast<int>(op.affine.scale.size()), op.affine, options);
+          },
+          [&](const Conv2dOp& op) -> Result {
+            if (from_input) return std::make_unique<StemStep>(op, options);
+            return std::make_unique<ConvStep>(op, options);
+          },
+          [&](const BatchNormOp& op) -> Result { return std::make_unique<BatchNormStep>(op, options); },
+          [&](const ReluOp&) -> Result { return std::make_unique<ReluStep>(options); },
+          [&](const MaxPool2dOp& op) -> Result { return std::make_unique<MaxPoolStep>(op, options); },
+          [&](const GlobalAvgPoolOp&) -> Result { return std::make_unique<GlobalAvgPoolStep>(options); },
+          [&](const FlattenOp&) -> Result { return std::make_unique<FlattenStep>(options); },
+          [&](const LinearOp& op) -> Result { return std::make_unique<ConvStep>(op, options); },
+          [&](const AddOp& op) -> Result { return std::make_unique<AddStep>(op, options); },
+          [&](const ZeroPadShortcutOp& op) -> Result { return std::make_unique<ZeroPadShortcutStep>(op); },
+      },
+      op);
+}
+
+}  // namespace resnet_native::cpu

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "native/backend.h"
+#include "native/backends/cpu/dispatch.h"
+#include "native/backends/cpu/thread_pool.h"
+#include "native/graph/graph.h"
+#include "native/tensor.h"
+
+namespace resnet_native::cpu {
+
+// An activation, NHWC.
+struct TensorView {
+  float* data = nullptr;
+  TensorShape shape;
+};
+
+// Memory that a step may use while it runs: as many bytes as it asked for, for each thread.
+struct Scratch {
+  char* data = nullptr;
+  size_t bytes_per_thread = 0;
+
+  template <class T>
+  T* Of(int thread) const {
+    return reinterpret_cast<T*>(data + thread * bytes_per_thread);
+  }
+};
+
+// What one execution of a step works on. `x` and `residual` are results of earlier nodes; a step that reads
+// the run's input takes it from `input`.
+struct StepRun {
+  const InputBatch& input;
+  TensorView x, residual, y;
+  ThreadPool& pool;
+  Scratch scratch;
+};
+
+// One operation of a compiled network. It owns its packed weights and is immutable: all contexts of a plan
+// share it.
+class Step {
+ public:
+  virtual ~Step() = default;
+
+  virtual void Run(const StepRun& run) const = 0;
+
+  // The kernel that was chosen, for people.
+  virtual std::string Kernel() const = 0;
+  // Multiply-adds for a result of shape y.
+  virtual int64_t Macs(const TensorShape& /*y*/) const { return 0; }
+  // What each thread needs while the step runs.
+  virtual size_t ScratchBytes(const TensorShape& /*x*/, const TensorShape& /*y*/, int /*threads*/) const {
+    return 0;
+  }
+};
+
+// What compiling a step needs.
+struct StepOptions {
+  const KernelSet& kernels;
+  ThreadPool& pool;  // for packing
+};
+
+// The step for an operation. `from_input`: its first input is the run's input, not an activation; only
+// convolutions, InputOp and NormalizeOp can read that.
+std::unique_ptr<Step> MakeStep(const Op& op, bool from_input, const StepOptions& options);
+
+}  // namespace resnet_native::cpu

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <thread>
+#include <vector>
+
+namespace resnet_native::cpu {
+
+// Threads that share the items of one loop at a time. The thread that calls ParallelFor works too, so a pool
+// of n has n - 1 threads of its own. After a loop they spin for a moment, because the next one is usually
+// near, and then sleep: an idle pool takes no CPU time. Denormals are flushed to zero in the pool's own
+// threads.
+//
+// ParallelFor may be called by one thread at a time.
+class ThreadPool {
+ public:
+  // `threads` is at least 1. Throws std::system_error if the system grants no more threads.
+  explicit ThreadPool(int threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int threads() const { return static_cast<int>(helpers_.size()) + 1; }
+
+  // Calls body(item, thread) for each item in [0, count), in any order; `thread` is in [0, threads()).
+  // Returns when all have finished. What body must not do is throw.
+  template <class Body>
+  void ParallelFor(int64_t count, const Body& body) {
+    Run(count, &body, [](const void* context, int64_t item, int thread) {
+      (*static_cast<const Body*>(context))(item, thread);
+    });
+  }
+
+ private:
+  using Function = void (*)(const void* context, int64_t item, int thread);
+
+  void Run(int64_t count, const void* context, Function function);
+  bool RunOneItem(int thread);
+  void WaitForAll(uint32_t count);
+  void Help(int thread);
+  void Stop();
+
+  // The loop under way. A thread reads these only after it has claimed an item, and the loop cannot end
+  // before that item is done.
+  const void* context_ = nullptr;
+  Function function_ = nullptr;
+  int64_t count_ = 0;
+
+  // The loop's number in the upper half and how many items nobody has claimed yet in the lower. One word, so
+  // that a thread that comes late cannot claim an item of the next loop with what it saw of the last.
+  alignas(64) std::atomic<uint64_t> unclaimed_{0};
+  alignas(64) std::atomic<uint32_t> finished_{0};
+  alignas(64) std::atomic<uint32_t> loops_{0};  // helpers sleep on it
+  std::atomic<bool> stop_{false};
+  std::vector<std::thread> helpers_;
+};
+
+// Makes the calling thread treat denormal numbers as zero: they cost a hundred cycles each and carry nothing.
+// For threads that belong to this library only.
+void FlushDenormals();
+
+}  // namespace resnet_native::cpu

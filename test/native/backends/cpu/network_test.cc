@@ -1,0 +1,262 @@
+#include <gtest/gtest.h>
+
+#include <future>
+
+#include "native/backends/cpu/cpu_info.h"
+#include "test/native/support/graph_builder.h"
+#include "test/native/support/run.h"
+
+// Whole networks through CpuBackend: plans, contexts and what the passes make of the graph.
+
+namespace resnet_native {
+namespace {
+
+using testing::AddBlock;
+using testing::ExpectNear;
+using testing::GraphBuilder;
+using testing::OwnedInput;
+using testing::RandomInput;
+using testing::RunAndWait;
+using testing::RunGraph;
+
+// Rounding errors of a few layers in float32, relative to the largest result: each layer adds at most its K ×
+// 2^-24, K ≤ 700, of which sums of random signs reach a hundredth.
+constexpr double kTolerance = 2e-5;
+
+const ChannelAffine kNormalize{{1 / 58.4f, 1 / 57.1f, 1 / 57.4f}, {-2.1f, -2.0f, -1.8f}};
+
+// stem, max pool, three blocks of other kinds, pool, fully connected.
+Graph SmallResNet(std::vector<std::string> outputs = {"fc"}) {
+  GraphBuilder b;
+  NodeId x = b.Add("normalize", {0}, NormalizeOp{kNormalize});
+  x = b.BatchNorm("bn1", b.Conv("conv1", x, 16, {7, 7, 2, 2, 3, 3, 1, 1}));
+  x = b.Add("relu", {x}, ReluOp{});
+  x = b.Add("maxpool", {x}, MaxPool2dOp{{3, 3, 2, 2, 1, 1, 1, 1}});
+  x = AddBlock(b, "layer1", x, 24);
+  const NodeId shortcut = b.Add("shortcut", {x}, ZeroPadShortcutOp{2, 40}, 40);
+  NodeId y = b.Conv("grouped", x, 40, {3, 3, 2, 2, 1, 1, 1, 1}, 4, true);
+  y = b.BatchNorm("late_bn", b.Add("early_relu", {y}, ReluOp{}));
+  x = b.Add("add", {y, shortcut}, AddOp{});
+  x = b.Add("pool", {x}, GlobalAvgPoolOp{});
+  x = b.Add("flatten", {x}, FlattenOp{});
+  b.Linear("fc", x, 40, 10);
+  const Graph all = b.Build({0});
+  std::vector<NodeId> ids;
+  for (const std::string& name : outputs) {
+    for (size_t i = 0; i < all.nodes.size(); ++i) {
+      if (all.nodes[i].name == name) ids.push_back(static_cast<NodeId>(i));
+    }
+  }
+  return b.Build(ids);
+}
+
+void ExpectLikeReference(const Graph& graph, const OwnedInput& input, Layout layout = Layout::kNhwc) {
+  const auto expected = RunGraph(ReferenceBackend(), graph, input, {}, layout);
+  const auto actual = RunGraph(CpuBackend(), graph, input, {}, layout);
+  ASSERT_EQ(expected.size(), actual.size());
+  for (size_t i = 0; i < expected.size(); ++i) ExpectNear(expected[i], actual[i], kTolerance);
+}
+
+TEST(CpuNetwork, MatchesReferenceOnBytesAndFloats) {
+  const Graph graph = SmallResNet();
+  ExpectLikeReference(graph, RandomInput({2, 45, 51, 3}, true));
+  ExpectLikeReference(graph, RandomInput({3, 64, 32, 3}));
+  ExpectLikeReference(graph, RandomInput({1, 39, 39, 3}), Layout::kNchw);
+}
+
+TEST(CpuNetwork, EveryNodeCanBeAnOutput) {
+  ExpectLikeReference(
+      SmallResNet({"x", "normalize", "conv1", "bn1", "relu", "maxpool", "layer1.relu_1", "shortcut",
+                   "grouped", "early_relu", "late_bn", "add", "pool", "flatten", "fc"}),
+      RandomInput({2, 41, 37, 3}, true));
+}
+
+TEST(CpuNetwork, AnOutputMayBeAskedForTwice) {
+  ExpectLikeReference(SmallResNet({"pool", "add", "pool"}), RandomInput({1, 33, 33, 3}));
+}
+
+TEST(CpuNetwork, TheInputMayBeReadByAnything) {
+  GraphBuilder b;
+  const NodeId conv = b.Conv("conv", 0, 3, {3, 3, 1, 1, 1, 1, 1, 1});
+  const NodeId add = b.Add("add", {conv, 0}, AddOp{});
+  const NodeId pool = b.Add("pool", {0}, MaxPool2dOp{{2, 2, 2, 2, 0, 0, 1, 1}});
+  const Graph graph = b.Build({add, pool});
+  ExpectLikeReference(graph, RandomInput({2, 6, 7, 3}));
+  ExpectLikeReference(graph, RandomInput({2, 6, 7, 3}, true));
+  ExpectLikeReference(graph, RandomInput({2, 6, 7, 3}), Layout::kNchw);
+}
+
+TEST(CpuNetwork, FlattensAnExtentInNchwOrder) {
+  GraphBuilder b;
+  const NodeId conv = b.Conv("conv", 0, 5, {3, 3, 1, 1, 1, 1, 1, 1});
+  const NodeId flat = b.Add("flatten", {conv}, FlattenOp{});
+  const NodeId fc = b.Linear("fc", flat, 5 * 4 * 6, 7);
+  ExpectLikeReference(b.Build({flat, fc}), RandomInput({2, 4, 6, 3}));
+}
+
+TEST(CpuNetwork, TheSameBitsForAnyNumberOfThreadsAndEveryRun) {
+  const Graph graph = SmallResNet({"add", "fc"});
+  const OwnedInput input = RandomInput({3, 75, 61, 3}, true);
+  const auto expected = RunGraph(CpuBackend(), graph, input, {.threads = 1});
+  for (int threads : {1, 2, 3, 7}) {
+    EXPECT_EQ(expected, RunGraph(CpuBackend(), graph, input, {.threads = threads})) << threads;
+  }
+}
+
+TEST(CpuNetwork, OneContextTakesAllSizesInTurn) {
+  const Graph graph = SmallResNet();
+  const auto plan = CpuBackend().Compile(graph, {.threads = 2});
+  const auto context = plan->NewContext(plan);
+  for (int round = 0; round < 3; ++round) {
+    for (int64_t n = 1; n <= 4; ++n) {
+      for (int64_t size : {33, 64, 47}) {
+        const OwnedInput input = RandomInput({n, size, size, 3}, true, static_cast<uint32_t>(n + size));
+        std::vector<float> logits(n * 10);
+        RunAndWait(*context, {input.Batch(), {logits.data()}});
+        EXPECT_EQ(logits, RunGraph(CpuBackend(), graph, input).at(0));
+      }
+    }
+  }
+}
+
+TEST(CpuNetwork, ContextsRunSideBySide) {
+  const Graph graph = SmallResNet();
+  const OwnedInput input = RandomInput({2, 64, 64, 3}, true);
+  const auto expected = RunGraph(CpuBackend(), graph, input).at(0);
+  const auto plan = CpuBackend().Compile(graph, {.threads = 2});
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; ++i) {
+    threads.emplace_back([&] {
+      const auto context = plan->NewContext(plan);
+      for (int run = 0; run < 5; ++run) {
+        std::vector<float> logits(20);
+        RunAndWait(*context, {input.Batch(), {logits.data()}});
+        EXPECT_EQ(logits, expected);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST(CpuNetwork, DescribesAndTimesItsSteps) {
+  const auto plan = CpuBackend().Compile(SmallResNet(), {.threads = 2});
+  const std::vector<StepInfo> steps = plan->Describe();
+  ASSERT_EQ(steps.size(), 12u);  // the input needs none: the stem reads it
+  EXPECT_EQ(steps[0].name, "relu");
+  EXPECT_EQ(steps[0].op, "conv2d");
+  EXPECT_EQ(steps[0].kernel.rfind("stem direct ", 0), 0u) << steps[0].kernel;
+  EXPECT_NE(steps[0].kernel.find(CpuBackend().Devices().at(0).isa), std::string::npos);
+  EXPECT_EQ(steps[0].macs, int64_t{112} * 112 * 16 * 147);
+  EXPECT_EQ(steps.back().name, "fc");
+  EXPECT_EQ(steps.back().macs, 400);
+
+  const OwnedInput input = RandomInput({1, 64, 64, 3});
+  std::vector<float> logits(10);
+  std::vector<double> step_ms{1, 2, 3};
+  const auto context = plan->NewContext(plan);
+  RunAndWait(*context, {input.Batch(), {logits.data()}, nullptr, &step_ms});
+  ASSERT_EQ(step_ms.size(), steps.size());
+  for (double ms : step_ms) EXPECT_GT(ms, 0);
+}
+
+TEST(CpuNetwork, KeepsNoWeightsBesideThePackedOnes) {
+  Graph graph = SmallResNet();
+  std::vector<std::weak_ptr<const void>> owners;
+  for (const Node& node : graph.nodes) {
+    if (const auto* conv = std::get_if<Conv2dOp>(&node.op)) owners.push_back(conv->filters.values.owner);
+    if (const auto* linear = std::get_if<LinearOp>(&node.op)) owners.push_back(linear->weight.owner);
+  }
+  const auto plan = CpuBackend().Compile(std::move(graph), {});
+  ASSERT_EQ(owners.size(), 6u);
+  for (const auto& owner : owners) EXPECT_TRUE(owner.expired());
+}
+
+ErrorCode CodeOf(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.code();
+  }
+  ADD_FAILURE() << "expected an error";
+  return ErrorCode::kInternal;
+}
+
+TEST(CpuNetwork, StopsWhenCancelledAndRunsAgain) {
+  const Graph graph = SmallResNet();
+  const auto plan = CpuBackend().Compile(graph, {});
+  const auto context = plan->NewContext(plan);
+  const OwnedInput input = RandomInput({1, 64, 64, 3});
+  std::vector<float> logits(10);
+  const std::atomic<bool> cancelled{true};
+  EXPECT_EQ(CodeOf([&] {
+              RunAndWait(*context, {input.Batch(), {logits.data()}, &cancelled});
+            }),
+            ErrorCode::kAborted);
+  RunAndWait(*context, {input.Batch(), {logits.data()}});
+  EXPECT_EQ(logits, RunGraph(CpuBackend(), graph, input).at(0));
+}
+
+TEST(CpuNetwork, ReportsABatchThatDoesNotFitAndRunsAgain) {
+  const Graph graph = SmallResNet();
+  const auto plan = CpuBackend().Compile(graph, {});
+  const auto context = plan->NewContext(plan);
+  const OwnedInput input = RandomInput({1, 64, 64, 3});
+  std::vector<float> logits(10);
+  InputBatch huge = input.Batch();
+  huge.n = 1 << 10;
+  huge.h = huge.w = 1 << 14;  // 4 TiB of activations, of which nothing is read: there is no memory for them
+  EXPECT_EQ(CodeOf([&] { RunAndWait(*context, {huge, {logits.data()}}); }), ErrorCode::kOutOfMemory);
+  InputBatch small = input.Batch();
+  small.c = 4;
+  EXPECT_EQ(CodeOf([&] { RunAndWait(*context, {small, {logits.data()}}); }), ErrorCode::kInvalidShape);
+  EXPECT_EQ(CodeOf([&] { RunAndWait(*context, {input.Batch(), {}}); }), ErrorCode::kInvalidArgument);
+  RunAndWait(*context, {input.Batch(), {logits.data()}});
+  EXPECT_EQ(logits, RunGraph(CpuBackend(), graph, input).at(0));
+}
+
+TEST(CpuNetwork, RefusesWhatItDoesNotHave) {
+  const auto compile = [](const CompileOptions& options) {
+    return CodeOf([&] { CpuBackend().Compile(SmallResNet(), options); });
+  };
+  EXPECT_EQ(compile({.dtype = DType::kFloat16}), ErrorCode::kUnsupported);
+  EXPECT_EQ(compile({.device_index = 1}), ErrorCode::kDeviceUnavailable);
+  EXPECT_EQ(compile({.threads = -1}), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(compile({.threads = 1 << 20}), ErrorCode::kInvalidArgument);
+}
+
+TEST(CpuNetwork, DoneMayRunAgainOrDestroyTheContext) {
+  const Graph graph = SmallResNet();
+  const auto plan = CpuBackend().Compile(graph, {.threads = 2});
+  const OwnedInput input = RandomInput({1, 33, 33, 3});
+  std::vector<float> logits(10);
+  const RunRequest request{input.Batch(), {logits.data()}};
+  auto context = plan->NewContext(plan);
+  std::promise<void> finished;
+  context->Run(request, [&](std::exception_ptr) {
+    context->Run(request, [&](std::exception_ptr error) {
+      context.reset();
+      if (error) {
+        finished.set_exception(error);
+      } else {
+        finished.set_value();
+      }
+    });
+  });
+  finished.get_future().get();
+  EXPECT_EQ(logits, RunGraph(CpuBackend(), graph, input).at(0));
+}
+
+TEST(CpuNetwork, DestroyingAContextWaitsForItsRun) {
+  const auto plan = CpuBackend().Compile(SmallResNet(), {.threads = 2});
+  const OwnedInput input = RandomInput({4, 96, 96, 3});
+  std::vector<float> logits(40);
+  std::atomic<bool> done{false};
+  {
+    const auto context = plan->NewContext(plan);
+    context->Run({input.Batch(), {logits.data()}}, [&](std::exception_ptr) { done = true; });
+  }
+  EXPECT_TRUE(done);
+}
+
+}  // namespace
+}  // namespace resnet_native

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "native/backends/cpu/dispatch.h"
+#include "native/backends/cpu/steps/step.h"
+#include "native/graph/graph.h"
+
+namespace resnet_native::cpu::testing {
+
+// The kernels of one instruction set. "emulated" has 16 lanes and tiles of 14 pixels in the compiler's own
+// vectors: it drives what is made for AVX-512 on machines without it.
+struct IsaCase {
+  std::string name;
+  KernelSet kernels;
+  bool available = false;
+};
+std::vector<IsaCase> AllIsas();
+
+// A suite that runs once for each instruction set, and is skipped where the CPU lacks it.
+class EachIsa : public ::testing::TestWithParam<IsaCase> {
+ protected:
+  void SetUp() override {
+    if (!GetParam().available) GTEST_SKIP() << "this CPU or build lacks " << GetParam().name;
+  }
+  const KernelSet& kernels() const { return GetParam().kernels; }
+};
+
+#define RESNET_NATIVE_EACH_ISA(Suite)                                                              \
+  INSTANTIATE_TEST_SUITE_P(, Suite, ::testing::ValuesIn(::resnet_native::cpu::testing::AllIsas()), \
+                           [](const auto& info) { return info.param.name; })
+
+struct Activation {
+  TensorShape shape;
+  std::vector<float> data;
+};
+
+// Uniform in [-1, 1).
+std::vector<float> Random(size_t size, uint32_t seed);
+Activation RandomActivation(int64_t n, int64_t h, int64_t w, int64_t c, uint32_t seed = 1);
+
+// Random filters, bias and nothing else.
+Conv2dOp RandomConv(int in_channels, int out_channels, Window window, int groups = 1, uint32_t seed = 2);
+
+// A square window.
+Window Square(int kernel, int stride = 1, int pad = 0, int dilation = 1);
+
+// Runs one step alone. `residual` may be null. What lies behind the result is checked to be untouched.
+std::vector<float> RunStep(const Op& op, const KernelSet& kernels, int threads, const Activation& x,
+                           const Activation* residual, const TensorShape& y);
+// A step that reads the run's input.
+std::vector<float> RunInputStep(const Op& op, const KernelSet& kernels, int threads, const InputBatch& input,
+                                const Activation* residual, const TensorShape& y);
+
+// The largest error that float32 arithmetic may make in each output of a convolution, with any order of sums.
+//
+// A sum of K products plus bias and residual is rounded K + 2 times if the multiply-add is fused and twice as
+// often if it is not, but a product's own rounding is relative to it alone: with unit roundoff u = 2^-24 the
+// standard bound is (K + 3) u Σ |x_i| |w_i| to first order (Higham, Accuracy and Stability, 3.1), the sum
+// taking bias and residual in. The filters are rounded identically on both sides, and the reference adds one
+// rounding of the result: (K + 4) u in all. The row sums Σ |x| |w| come from the reference itself, run on
+// magnitudes.
+std::vector<double> ConvTolerance(const Conv2dOp& op, const Activation& x, const Activation* residual,
+                                  const TensorShape& y);
+
+// |expected - actual| ≤ tolerance, element by element; NaN nowhere.
+void ExpectWithin(const std::vector<float>& expected, const std::vector<float>& actual,
+                  const std::vector<double>& tolerance);
+
+// Bit by bit: NaN equals NaN.
+void ExpectSameBits(const std::vector<float>& expected, const std::vector<float>& actual);
+
+}  // namespace resnet_native::cpu::testing
