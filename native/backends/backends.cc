@@ -8,6 +8,7 @@ constexpr const char* kNoCuda = "this build of resnet-native has no CUDA backend
 }  // namespace
 
 DeviceRef FindDevice(const std::string& id) {
+  if (id == "cpu") return {&CpuBackend(), 0};
   if (id == "reference") return {&ReferenceBackend(), 0};
   if (id == "cuda" || id.starts_with("cuda:")) {
     throw Error(ErrorCode::kDeviceUnavailable, "the device \"" + id + "\" is not available: " + kNoCuda);
@@ -17,7 +18,7 @@ DeviceRef FindDevice(const std::string& id) {
 
 std::vector<DeviceInfo> AllDevices() {
   std::vector<DeviceInfo> devices;
-  for (Backend* backend : {&ReferenceBackend()}) {
+  for (Backend* backend : {&CpuBackend(), &ReferenceBackend()}) {
     for (DeviceInfo& device : backend->Devices()) devices.push_back(std::move(device));
   }
   devices.push_back(

@@ -1,0 +1,20 @@
+// What the child processes and workers of lifecycle.test.ts and leaks.test.ts share. They run the built package,
+// because Node cannot load TypeScript everywhere.
+
+import { BasicBlock, ResNet } from '../../../dist/models/resnet.js';
+import { compileModel } from '../../../dist/runtime/compile.js';
+import { Tensor } from '../../../dist/tensor.js';
+
+export function compile(device, options = {}) {
+  const model = new ResNet(BasicBlock, [1, 1, 1], { stem: 'cifar', shortcut: 'zero-pad', numClasses: 10 });
+  return compileModel(model, { device, ...options });
+}
+
+export function images(n, size) {
+  return Tensor.fromUint8(new Uint8Array(n * size * size * 3).fill(90), [n, size, size, 3]);
+}
+
+/** A batch that takes the device a few hundred milliseconds. */
+export function slowBatch(device) {
+  return device === 'cpu' ? images(32, 160) : images(1, 96);
+}
