@@ -73,6 +73,14 @@ export interface NativeDevice {
   readonly reason: string;
 }
 
+/** What the CPU can do at best. */
+export interface NativePeak {
+  /** GFLOP/s by dtype; a multiply-add counts as two operations. */
+  readonly gflops: Readonly<Record<string, number>>;
+  /** GB/s of reading memory that no cache holds. */
+  readonly bandwidth: number;
+}
+
 export interface NativeAddon {
   /** What the addon makes its errors with, in this environment. */
   setErrorFactory(factory: (code: string, message: string) => Error): void;
@@ -84,6 +92,8 @@ export interface NativeAddon {
   ): Promise<NativeSession>;
   attach(handle: bigint): NativeSession;
   devices(): Promise<NativeDevice[]>;
+  /** Keeps `threads` CPUs busy for half a second, and holds 256 MB meanwhile. */
+  measurePeak(threads: number): Promise<NativePeak>;
   /** Zeroed memory that sessions read in place. */
   allocate(bytes: number): ArrayBuffer;
   /**

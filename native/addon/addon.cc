@@ -5,6 +5,7 @@
 #include "native/addon/errors.h"
 #include "native/addon/image.h"
 #include "native/addon/memory.h"
+#include "native/addon/peak.h"
 #include "native/addon/session_to_js.h"
 
 // The surface that lib/runtime/native.ts types. Called once for each environment that loads the addon.
@@ -26,6 +27,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["attach"] = MakeFunction(env, "attach", Attach);
   exports["devices"] = MakeFunction(env, "devices", ListDevices);
   exports["allocate"] = MakeFunction(env, "allocate", Allocate);
+  exports["measurePeak"] = MakeFunction(env, "measurePeak", MeasurePeak);
   exports["resizeCrop"] = MakeFunction(env, "resizeCrop", ResizeCropImage);
   return exports;
 }

@@ -10,6 +10,7 @@ void AddFloat32(std::vector<KernelRow>& rows, const Float32Kernels& kernels, Isa
   rows.push_back({&kernels.conv, DType::kFloat32, isa});
   rows.push_back({&kernels.pool, DType::kFloat32, isa});
   rows.push_back({&kernels.elementwise, DType::kFloat32, isa});
+  rows.push_back({&kernels.peak, DType::kFloat32, isa});
 }
 
 std::vector<KernelRow> AllRows() {
@@ -39,6 +40,7 @@ KernelSet SelectKernels(DType dtype, Isa isa) {
                    [&](const ConvKernels* kernels) { set.conv = kernels; },
                    [&](const PoolKernels* kernels) { set.pool = kernels; },
                    [&](const ElementwiseKernels* kernels) { set.elementwise = kernels; },
+                   [&](const PeakKernels* kernels) { set.peak = kernels; },
                },
                row.kernels);
   }

@@ -13,7 +13,7 @@ namespace resnet_native::cpu {
 // on which instruction set. A new data type, algorithm or tile unit is a struct in kernels.h and rows in
 // dispatch.cc.
 struct KernelRow {
-  std::variant<const ConvKernels*, const PoolKernels*, const ElementwiseKernels*> kernels;
+  std::variant<const ConvKernels*, const PoolKernels*, const ElementwiseKernels*, const PeakKernels*> kernels;
   DType dtype;
   Isa isa;
 };
@@ -26,6 +26,7 @@ struct KernelSet {
   const ConvKernels* conv = nullptr;
   const PoolKernels* pool = nullptr;
   const ElementwiseKernels* elementwise = nullptr;
+  const PeakKernels* peak = nullptr;
 };
 
 // The best row of each operation that needs nothing beyond `isa`. Throws kUnsupported if the data type has

@@ -73,11 +73,19 @@ struct ElementwiseKernels {
                     float* y);
 };
 
+// What measures the peak: multiply-adds in registers, on a factor in values[0]; their sum is left there so
+// that they are not optimised away. `values` has room for a vector of any row.
+struct PeakKernels {
+  int64_t flops_per_round;
+  void (*multiply_add)(int64_t rounds, float* values);
+};
+
 // The float32 rows of one instruction set.
 struct Float32Kernels {
   ConvKernels conv;
   PoolKernels pool;
   ElementwiseKernels elementwise;
+  PeakKernels peak;
 };
 extern const Float32Kernels kFloat32Scalar;
 extern const Float32Kernels kFloat32Neon;

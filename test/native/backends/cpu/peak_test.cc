@@ -1,0 +1,33 @@
+#include "native/backends/cpu/peak.h"
+
+#include <gtest/gtest.h>
+
+#include "native/backends/cpu/dispatch.h"
+#include "native/error.h"
+
+namespace resnet_native::cpu {
+namespace {
+
+// What was computed shows that every multiply-add that is counted was made.
+TEST(Peak, KernelsMakeTheMultiplyAddsThatTheyCount) {
+  for (Isa isa : {Isa::kScalar, Isa::kNeon, Isa::kAvx2, Isa::kAvx512}) {
+    if (!HasIsa(isa)) continue;
+    const KernelSet kernels = SelectKernels(DType::kFloat32, isa);
+    const int lanes = kernels.elementwise->lanes;
+    alignas(64) float values[64] = {0.5f};
+    kernels.peak->multiply_add(3, values);
+    const float expected = 3.f * 0.25f * static_cast<float>(kernels.peak->flops_per_round / 2 / lanes);
+    for (int lane = 0; lane < lanes; ++lane) EXPECT_EQ(values[lane], expected) << IsaName(isa);
+  }
+}
+
+TEST(Peak, IsMeasured) {
+  const Peak peak = MeasurePeak(2);
+  EXPECT_GT(peak.float32_gflops, 0);
+  EXPECT_GT(peak.bandwidth, 0);
+}
+
+TEST(Peak, OfNoThreadsIsAnError) { EXPECT_THROW(MeasurePeak(0), Error); }
+
+}  // namespace
+}  // namespace resnet_native::cpu
