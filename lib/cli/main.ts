@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { ResNetError } from '../errors.js';
+import { addBench } from './bench.js';
 import { addClassify } from './classify.js';
 import { endWhenStdoutCloses } from './closed-stdout.js';
 import { addDevices } from './devices.js';
@@ -17,18 +18,20 @@ Examples:
   resnet-native classify digit.png                 with the model that the package ships
   resnet-native classify *.jpg --arch resnet50 --weights resnet50-11ad3fa6.pth --json
   resnet-native devices                            what computes here, and why something does not
+  resnet-native bench --peers onnxruntime          how fast this machine is, and another engine on it
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.`;
 
 function createProgram(signal: AbortSignal): Command {
   const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
   const program = new Command('resnet-native')
-    .description('ResNets at the speed of the hardware: classify images, see what computes here.')
+    .description('ResNets at the speed of the hardware: classify images, see what computes here and how fast.')
     .version(version)
     .addHelpText('after', EXAMPLES)
     .exitOverride();
   addClassify(program, signal);
   addDevices(program);
+  addBench(program, signal);
   return program;
 }
 

@@ -1,0 +1,62 @@
+import { readFile } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import type { Answers, LoadRequest, Request } from './protocol.js';
+
+// The other end of EngineProcess: what an engine's process in JavaScript does. An engine gives its functions; how
+// runs are timed is written here once, the same for all.
+
+/** A network in an engine. */
+export interface LoadedNetwork {
+  /** Runs the batch that the engine was loaded with. */
+  run(): Promise<Float32Array>;
+  profile?(runs: number): Promise<Answers['profile']>;
+}
+
+export interface Engine {
+  readonly version: string;
+  /** From the file to a network that can run. */
+  load(request: LoadRequest, input: Float32Array): Promise<LoadedNetwork>;
+}
+
+/** Answers requests until standard input ends. */
+export async function serveEngine(engine: Engine): Promise<void> {
+  let network: LoadedNetwork | undefined;
+  const answer = async (request: Request): Promise<object> => {
+    if (request.op === 'memory') return { peakRssBytes: process.resourceUsage().maxRSS * 1024 };
+    if (request.op === 'load') {
+      const input = await readInput(request.input);
+      const start = performance.now();
+      network = await engine.load(request, input);
+      const loaded = performance.now();
+      const logits = await network.run();
+      const [loadMs, firstRunMs] = [loaded - start, performance.now() - loaded];
+      return { version: engine.version, loadMs, firstRunMs, logits: Array.from(logits) };
+    }
+    if (!network) throw new Error('nothing is loaded');
+    if (request.op === 'run') return { ms: await timeRuns(network, request.seconds) };
+    if (!network.profile) throw new Error('this engine has no profile');
+    return network.profile(request.runs);
+  };
+  for await (const line of createInterface({ input: process.stdin })) {
+    const said = await answer(JSON.parse(line) as Request).catch((error: Error) => ({
+      error: error.message,
+    }));
+    process.stdout.write(`${JSON.stringify(said)}\n`);
+  }
+}
+
+async function readInput(path: string): Promise<Float32Array> {
+  const { buffer, byteOffset, length } = await readFile(path);
+  return new Float32Array(buffer.slice(byteOffset, byteOffset + length) as ArrayBuffer);
+}
+
+async function timeRuns(network: LoadedNetwork, seconds: number): Promise<number[]> {
+  const times: number[] = [];
+  const end = performance.now() + seconds * 1000;
+  do {
+    const start = performance.now();
+    await network.run();
+    times.push(performance.now() - start);
+  } while (performance.now() < end);
+  return times;
+}

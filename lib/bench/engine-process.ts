@@ -1,0 +1,65 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { ResNetError } from '../errors.js';
+import type { Answers, ErrorAnswer, Request } from './protocol.js';
+
+/** How an engine's process is started. */
+export interface EngineCommand {
+  readonly engine: string;
+  readonly file: string;
+  readonly args: readonly string[];
+}
+
+// Of what an engine wrote to standard error, this much of its end goes into the message about its failure.
+const MAX_STDERR = 2000;
+
+/** A process that holds one engine with its own memory and threads. It answers one request at a time. */
+export class EngineProcess {
+  readonly #engine: string;
+  readonly #child: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+  #stderr = '';
+
+  /** @param signal ends the process when it is aborted. */
+  constructor(command: EngineCommand, signal: AbortSignal) {
+    this.#engine = command.engine;
+    const options = { stdio: 'pipe', signal, killSignal: 'SIGKILL' } as const;
+    this.#child = spawn(command.file, command.args, options);
+    const { stdin, stdout, stderr } = this.#child as ChildProcess & Required<Pipes>;
+    this.#lines = createInterface({ input: stdout })[Symbol.asyncIterator]();
+    stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.#stderr = (this.#stderr + text).slice(-MAX_STDERR);
+    });
+    // A process that could not be started, or has gone, shows as the end of its lines.
+    this.#child.on('error', (error) => {
+      this.#stderr += error.message;
+      stdout.destroy();
+    });
+    stdin.on('error', () => {});
+  }
+
+  /** @throws ResNetError `INTERNAL`, with the engine's own words, when it fails or ends. */
+  async ask<Op extends Request['op']>(request: Extract<Request, { op: Op }>): Promise<Answers[Op]> {
+    this.#child.stdin?.write(`${JSON.stringify(request)}\n`);
+    const { value, done } = await this.#lines.next();
+    if (done) throw this.#failure('its process ended');
+    const answer = JSON.parse(value) as Answers[Op] | ErrorAnswer;
+    if ('error' in answer) throw this.#failure(answer.error);
+    return answer;
+  }
+
+  /** Ends the process, whatever it is doing. */
+  async close(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null || !this.#child.pid) return;
+    const gone = new Promise((resolve) => this.#child.once('exit', resolve));
+    this.#child.kill('SIGKILL');
+    await gone;
+  }
+
+  #failure(reason: string): ResNetError {
+    const stderr = this.#stderr.trim();
+    return new ResNetError('INTERNAL', `${this.#engine}: ${reason}${stderr && `\n${stderr}`}`);
+  }
+}
+
+type Pipes = { [Name in 'stdin' | 'stdout' | 'stderr']: Exclude<ChildProcess[Name], null> };

@@ -1,0 +1,170 @@
+import { networkMacs, stepCosts } from './costs.js';
+import { type EngineCommand, EngineProcess } from './engine-process.js';
+import type { NetworkFiles } from './network-files.js';
+import { type FoundEngine, OWN, ownEngine, whyNotComparable } from './peers.js';
+import type { LoadAnswer } from './protocol.js';
+import type { Cell, CellKey, LayerTime, Measurement, Peak, Settings, Skipped, Summary } from './results.js';
+import { median, percentile, relativeDifference, spread } from './statistics.js';
+
+// One cell: engines side by side, each in a process of its own that stays alive, one running at a time.
+
+const PROFILE_RUNS = 7;
+// As long as this share of the measuring, each engine runs before anything counts.
+const WARM_UP_SHARE = 0.2;
+
+export interface CellRequest {
+  readonly key: CellKey;
+  readonly files: NetworkFiles;
+  readonly peers: readonly FoundEngine[];
+  readonly settings: Settings;
+  readonly peak: Peak;
+  readonly profile: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** A loaded engine and what was measured of it so far. */
+interface Contender {
+  readonly engine: string;
+  readonly process: EngineProcess;
+  readonly loaded: LoadAnswer;
+  readonly rounds: number[][];
+}
+
+/**
+ * Measures one cell. Rounds alternate between the engines, so that a machine that slows down slows all of them.
+ * @throws ResNetError what our own engine fails with; a peer that fails is skipped.
+ */
+export async function measureCell(request: CellRequest): Promise<Cell> {
+  const { key, peers } = request;
+  const contenders: Contender[] = [];
+  const skipped: Skipped[] = [];
+  try {
+    const own = await start(ownEngine(), request);
+    contenders.push(own);
+    for (const peer of peers) {
+      const started = await startPeer(peer, request);
+      if ('reason' in started) skipped.push(started);
+      else contenders.push(started);
+    }
+    await runRounds(contenders, request.settings);
+    const macs = networkMacs(request.files.network.model.graph, inputShape(request, 1));
+    const engines: Measurement[] = [];
+    for (const contender of contenders) engines.push(await resultOf(contender, own, macs, request));
+    const layers = request.profile ? await profileLayers(own, request) : undefined;
+    return { ...key, macs, engines, skipped, ...(layers && { layers }) };
+  } finally {
+    for (const { process } of contenders) await process.close();
+  }
+}
+
+async function startPeer(peer: FoundEngine, request: CellRequest): Promise<Contender | Skipped> {
+  const { engine } = peer;
+  if ('reason' in peer) return peer;
+  const reason = whyNotComparable(engine, request.key);
+  if (reason !== undefined) return { engine, reason };
+  try {
+    return await start(peer, request);
+  } catch (error) {
+    request.signal.throwIfAborted();
+    return { engine, reason: (error as Error).message };
+  }
+}
+
+async function start(command: EngineCommand, request: CellRequest): Promise<Contender> {
+  const { key, files, settings, signal } = request;
+  const shape = inputShape(request, key.batch);
+  const process = new EngineProcess(command, signal);
+  try {
+    const loaded = await process.ask({
+      op: 'load',
+      arch: files.arch,
+      safetensors: files.safetensors,
+      onnx: files.onnx,
+      input: await files.writeInput(shape),
+      shape,
+      device: key.device,
+      dtype: key.dtype,
+      threads: settings.threads,
+    });
+    return { engine: command.engine, process, loaded, rounds: [] };
+  } catch (error) {
+    await process.close();
+    throw error;
+  }
+}
+
+async function runRounds(contenders: readonly Contender[], settings: Settings): Promise<void> {
+  const { seconds, rounds: roundCount } = settings;
+  for (const { process } of contenders) await process.ask({ op: 'run', seconds: seconds * WARM_UP_SHARE });
+  for (let round = 0; round < roundCount; round++) {
+    for (const { process, rounds } of contenders) {
+      const { ms } = await process.ask({ op: 'run', seconds: seconds / roundCount });
+      rounds.push(ms.map((time) => Number(time.toFixed(4))));
+    }
+  }
+}
+
+async function resultOf(
+  { engine, process, loaded, rounds }: Contender,
+  own: Contender,
+  macs: number,
+  { key, peak }: CellRequest,
+): Promise<Measurement> {
+  const { version, loadMs, firstRunMs, logits } = loaded;
+  const { peakRssBytes } = await process.ask({ op: 'memory' });
+  return {
+    engine,
+    version,
+    loadMs,
+    firstRunMs,
+    peakRssBytes,
+    difference: relativeDifference(logits, own.loaded.logits),
+    rounds,
+    summary: summarise(rounds, key.batch, macs, peak.gflops[key.dtype]),
+    ...(engine !== OWN && { ratio: ratioOf(own.rounds, rounds) }),
+  };
+}
+
+/**
+ * @param rounds milliseconds of every run of a whole batch.
+ * @param macs multiply-adds for one image.
+ * @param peakGflops of the machine; undefined where it was not measured.
+ */
+export function summarise(
+  rounds: readonly (readonly number[])[],
+  batch: number,
+  macs: number,
+  peakGflops: number | undefined,
+): Summary {
+  const rates = rounds.map((ms) => 1000 * batch * runsPerMs(ms));
+  const imagesPerSecond = median(rates);
+  const [p50, p95, p99] = [0.5, 0.95, 0.99].map((share) => percentile(rounds.flat(), share)) as [
+    number,
+    number,
+    number,
+  ];
+  const gflops = (2 * macs * imagesPerSecond) / 1e9;
+  const shareOfPeak = peakGflops === undefined ? null : gflops / peakGflops;
+  return { imagesPerSecond, spread: spread(rates), p50, p95, p99, gflops, shareOfPeak };
+}
+
+/** The median over the rounds of how much faster `own` was. */
+export function ratioOf(own: readonly (readonly number[])[], peer: readonly (readonly number[])[]): number {
+  return median(own.map((ms, round) => runsPerMs(ms) / runsPerMs(peer[round] as readonly number[])));
+}
+
+function runsPerMs(ms: readonly number[]): number {
+  return ms.length / ms.reduce((sum, time) => sum + time, 0);
+}
+
+async function profileLayers(own: Contender, request: CellRequest): Promise<LayerTime[]> {
+  const { steps } = await own.process.ask({ op: 'profile', runs: PROFILE_RUNS });
+  const { graph } = request.files.network.model;
+  const names = steps.map((step) => step.name);
+  const costs = stepCosts(graph, names, inputShape(request, request.key.batch));
+  return steps.map((step, i) => ({ ...step, ...(costs[i] as { macs: number; bytes: number }) }));
+}
+
+function inputShape({ key, files }: CellRequest, batch: number): [number, number, number, number] {
+  return [batch, files.network.model.inputChannels, key.height, key.width];
+}

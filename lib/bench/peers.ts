@@ -1,0 +1,71 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import type { EngineCommand } from './engine-process.js';
+import type { CellKey } from './results.js';
+
+// The engines that a benchmark runs, and where they are found. Peers are looked for at run time only.
+
+export const OWN = 'resnet-native';
+export const PEERS = ['onnxruntime', 'openvino', 'torch'] as const;
+
+export type PeerName = (typeof PEERS)[number];
+
+/** An engine that can be started, or why it cannot. */
+export type FoundEngine = EngineCommand | { readonly engine: string; readonly reason: string };
+
+const packageRoot = new URL('../../', import.meta.url);
+
+export function ownEngine(): EngineCommand {
+  return { engine: OWN, file: process.execPath, args: [besideThis('own-engine.js')] };
+}
+
+/**
+ * @param python an interpreter that has the peers that are no Node modules; undefined for none.
+ * @param folders where onnxruntime-node is looked for, besides bench/peers of a checkout.
+ */
+export function findPeer(
+  name: PeerName,
+  python: string | undefined,
+  folders: readonly string[] = [process.cwd()],
+): FoundEngine {
+  if (name === 'onnxruntime') return findOnnxRuntime(folders);
+  if (python === undefined)
+    return { engine: name, reason: 'it runs in Python: point --python at one that has it' };
+  const script = fileURLToPath(new URL('bench/peers/peer.py', packageRoot));
+  if (!existsSync(script)) {
+    return { engine: name, reason: 'bench/peers/peer.py is missing: run the benchmark from a git checkout' };
+  }
+  return { engine: name, file: python, args: [script, name] };
+}
+
+function findOnnxRuntime(folders: readonly string[]): FoundEngine {
+  const engine = 'onnxruntime';
+  const bases = [
+    fileURLToPath(new URL('bench/peers/', packageRoot)),
+    ...folders.map((folder) => `${folder}/`),
+  ];
+  for (const base of bases) {
+    try {
+      const path = createRequire(base).resolve('onnxruntime-node');
+      return { engine, file: process.execPath, args: [besideThis('onnxruntime-engine.js'), path] };
+    } catch {
+      // Not from here: the next.
+    }
+  }
+  const install = 'npm install --ignore-scripts in bench/peers (or in the folder that you are in) gets it';
+  return { engine, reason: `onnxruntime-node is not installed: ${install}` };
+}
+
+/** Why a peer has nothing to set against a cell; undefined if it has. */
+export function whyNotComparable(name: string, { arch, dtype, device }: CellKey): string | undefined {
+  if (device !== 'cpu' && device !== 'reference') return `it is measured on the CPU only, not on ${device}`;
+  if (name === 'onnxruntime' && dtype !== 'float32') return `it is measured in float32 only, not in ${dtype}`;
+  if (dtype !== 'float32' && dtype !== 'bfloat16') return `it is not measured in ${dtype}`;
+  if (name === 'torch' && arch.startsWith('cifar')) return 'torchvision has no such network';
+  return undefined;
+}
+
+function besideThis(name: string): string {
+  return fileURLToPath(new URL(name, import.meta.url));
+}

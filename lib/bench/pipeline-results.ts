@@ -1,0 +1,48 @@
+import type { Machine } from './results.js';
+
+// The file that bench/pipeline.mjs writes: image files to classes, ours against sharp and onnxruntime-node.
+
+export const PIPELINE_FORMAT = 'resnet-native-pipeline';
+
+/** One pass over all files. */
+export interface PipelineRound {
+  readonly seconds: number;
+  /** How late the event loop was, at the 99th percentile, while the pass was under way. */
+  readonly eventLoopP99Ms: number;
+}
+
+export interface PipelineMeasurement {
+  readonly engine: string;
+  readonly version: string;
+  /** From the weights file to the classes of a first image. */
+  readonly loadAndFirstMs: number;
+  readonly peakRssBytes: number;
+  readonly rounds: readonly PipelineRound[];
+  /** Medians of the rounds. */
+  readonly imagesPerSecond: number;
+  readonly eventLoopP99Ms: number;
+}
+
+export interface PipelineCell {
+  readonly arch: string;
+  /** Of one pass. */
+  readonly images: number;
+  readonly batch: number;
+  /** Ours first. */
+  readonly engines: readonly PipelineMeasurement[];
+  /** The median over the rounds of how much faster ours was. */
+  readonly ratio: number;
+  /** The share of images that both give the same likeliest class. */
+  readonly sameTop1: number;
+}
+
+export interface PipelineResults {
+  readonly format: typeof PIPELINE_FORMAT;
+  readonly version: 1;
+  readonly date: string;
+  readonly command: string;
+  readonly versions: Readonly<Record<string, string>>;
+  readonly machine: Machine;
+  readonly threads: number;
+  readonly cells: readonly PipelineCell[];
+}
