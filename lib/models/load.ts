@@ -41,12 +41,11 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
     throw new ResNetError('INVALID_ARGUMENT', `${file} says its own architecture: leave the options out`);
   }
   const model = graph
-    ? loadGraph(graph, state, file)
-    : loadArchitecture(
-        architecture ?? { ...inferArchitecture(state, options.shortcut), ...options },
-        state,
-        file,
-      );
+    ? new GraphModel(graph)
+    : architecture
+      ? buildDescribed(architecture, file)
+      : buildArchitecture({ ...inferArchitecture(state, options.shortcut), ...options });
+  adoptStateDict(model, graph ? namedBy(model, state) : state, { path: file });
   model.transform = transform ?? model.transform;
   model.categories = checkCategories(categories, model, file);
   return model;
@@ -77,26 +76,20 @@ function parsedMetadata(metadata: Metadata, file: string): ModelMetadata {
   }
 }
 
-function loadGraph(graph: Graph, state: StateDict, file: string): Model {
-  const model = new GraphModel(graph);
-  // A module may have had tensors that its forward does not use: the file has them, the graph does not name them.
-  const named = [...state].filter(([key]) => model.parameters.has(key));
-  adoptStateDict(model, new Map(named), { path: file });
-  return model;
-}
-
-function loadArchitecture(architecture: ResNetArchitecture, state: StateDict, file: string): Model {
-  let model: Model;
+function buildDescribed(architecture: ResNetArchitecture, file: string): Model {
   try {
-    model = buildArchitecture(architecture);
+    return buildArchitecture(architecture);
   } catch (error) {
     if (!(error instanceof ResNetError)) throw error;
     throw new WeightsFormatError(`${file} describes a network that cannot be built: ${error.message}`, {
       cause: error,
     });
   }
-  adoptStateDict(model, state, { path: file });
-  return model;
+}
+
+/** The tensors that the graph names. A file has more where a module had some that its forward does not use. */
+function namedBy(model: Model, state: StateDict): StateDict {
+  return new Map([...state].filter(([key]) => model.parameters.has(key)));
 }
 
 /** As many categories as logits, where the network ends in a linear layer. */

@@ -134,6 +134,12 @@ describe('a file of tensors alone', () => {
     expect((await loadModel(dilatedFile)).graph).not.toEqual(dilated.graph);
   });
 
+  test('options that do not fit it are refused as such', async () => {
+    const file = await saveState(new ResNet(Bottleneck, [1, 1, 1, 1]));
+    const wrong = loadModel(file, { replaceStrideWithDilation: [true] });
+    await expect(wrong).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+
   test('unknown options are refused', async () => {
     const typo = loadModel(await saveState(small()), { shortcuts: 'none' } as object);
     await expect(typo).rejects.toThrow('did you mean "shortcut"');
