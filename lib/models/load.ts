@@ -1,7 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ResNetError, WeightsFormatError } from '../errors.js';
-import type { Graph } from '../graph/graph.js';
 import { resolveNode } from '../graph/names.js';
 import { invalid, show } from '../is.js';
 import { checkOptions } from '../nn/arguments.js';
