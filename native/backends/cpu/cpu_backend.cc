@@ -38,7 +38,7 @@ class CpuBackendImpl final : public Backend {
     const int threads = options.threads > 0 ? options.threads : cpu::AvailableParallelism();
     const cpu::KernelSet kernels = cpu::SelectKernels(options.dtype, cpu::SelectIsa());
     try {
-      return std::make_shared<cpu::CpuPlan>(Optimize(std::move(graph)), kernels, threads);
+      return std::make_shared<cpu::CpuPlan>(Optimize(std::move(graph)), kernels, threads, options);
     } catch (...) {
       std::rethrow_exception(cpu::TranslateException());
     }

@@ -8,6 +8,7 @@ namespace {
 
 void AddFloat32(std::vector<KernelRow>& rows, const Float32Kernels& kernels, Isa isa) {
   rows.push_back({&kernels.conv, DType::kFloat32, isa});
+  rows.push_back({&kernels.winograd, DType::kFloat32, isa});
   rows.push_back({&kernels.pool, DType::kFloat32, isa});
   rows.push_back({&kernels.elementwise, DType::kFloat32, isa});
   rows.push_back({&kernels.peak, DType::kFloat32, isa});
@@ -38,6 +39,7 @@ KernelSet SelectKernels(DType dtype, Isa isa) {
     if (row.dtype != dtype || row.isa > isa) continue;
     std::visit(Overloaded{
                    [&](const ConvKernels* kernels) { set.conv = kernels; },
+                   [&](const WinogradKernels* kernels) { set.winograd = kernels; },
                    [&](const PoolKernels* kernels) { set.pool = kernels; },
                    [&](const ElementwiseKernels* kernels) { set.elementwise = kernels; },
                    [&](const PeakKernels* kernels) { set.peak = kernels; },

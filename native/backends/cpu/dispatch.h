@@ -13,7 +13,9 @@ namespace resnet_native::cpu {
 // on which instruction set. A new data type, algorithm or tile unit is a struct in kernels.h and rows in
 // dispatch.cc.
 struct KernelRow {
-  std::variant<const ConvKernels*, const PoolKernels*, const ElementwiseKernels*, const PeakKernels*> kernels;
+  std::variant<const ConvKernels*, const WinogradKernels*, const PoolKernels*, const ElementwiseKernels*,
+               const PeakKernels*>
+      kernels;
   DType dtype;
   Isa isa;
 };
@@ -24,6 +26,7 @@ const std::vector<KernelRow>& KernelRows();
 // The kernels that a plan is made of.
 struct KernelSet {
   const ConvKernels* conv = nullptr;
+  const WinogradKernels* winograd = nullptr;
   const PoolKernels* pool = nullptr;
   const ElementwiseKernels* elementwise = nullptr;
   const PeakKernels* peak = nullptr;

@@ -49,16 +49,16 @@ std::vector<TensorShape> UsualShapes(const Graph& graph) {
 
 }  // namespace
 
-CpuPlan::CpuPlan(Graph graph, const KernelSet& kernels, int threads)
+CpuPlan::CpuPlan(Graph graph, const KernelSet& kernels, int threads, const CompileOptions& options)
     : graph_(std::move(graph)),
       threads_(threads),
       elementwise_(*kernels.elementwise),
       steps_(graph_.nodes.size()) {
   ThreadPool pool(threads);
-  const StepOptions options{kernels, pool};
+  const StepOptions step_options{kernels, pool, options.max_batch, options.memory};
   for (size_t i = NeedsInputStep(graph_) ? 0 : 1; i < graph_.nodes.size(); ++i) {
     Node& node = graph_.nodes[i];
-    steps_[i] = MakeStep(node.op, i > 0 && ReadsInputItself(node, 0), options);
+    steps_[i] = MakeStep(node.op, i > 0 && ReadsInputItself(node, 0), step_options);
     ReleaseWeights(node.op);
   }
 }

@@ -13,7 +13,7 @@ namespace resnet_native::cpu {
 class CpuPlan final : public Plan {
  public:
   // `graph` has been through the passes. Its weights are released node by node as they are packed.
-  CpuPlan(Graph graph, const KernelSet& kernels, int threads);
+  CpuPlan(Graph graph, const KernelSet& kernels, int threads, const CompileOptions& options);
 
   const Graph& graph() const override { return graph_; }
   std::vector<StepInfo> Describe() const override;

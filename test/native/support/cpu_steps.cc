@@ -27,19 +27,16 @@ Weight Magnitudes(const Weight& weight) {
   return Weight::Own(Magnitudes(std::vector<float>(weight.data, weight.data + weight.size)));
 }
 
-std::vector<float> Run(const Op& op, bool from_input, const KernelSet& kernels, int threads,
-                       const InputBatch& input, const Activation& x, const Activation* residual,
-                       const TensorShape& y) {
-  ThreadPool pool(threads);
-  const std::unique_ptr<Step> step = MakeStep(op, from_input, {kernels, pool});
+std::vector<float> Run(const Step& step, ThreadPool& pool, const InputBatch& input, const Activation& x,
+                       const Activation* residual, const TensorShape& y) {
   std::vector<float> result(y.elements() + kGuard, kGuardValue);
-  const size_t scratch_bytes = (step->ScratchBytes(x.shape, y, threads) + 63) / 64 * 64;
-  AlignedBuffer scratch(scratch_bytes * threads / sizeof(float));
+  const size_t scratch_bytes = (step.ScratchBytes(x.shape, y, pool.threads()) + 63) / 64 * 64;
+  AlignedBuffer scratch(scratch_bytes * pool.threads() / sizeof(float));
   StepRun run{
       input, {}, {}, {result.data(), y}, pool, {reinterpret_cast<char*>(scratch.data()), scratch_bytes}};
   run.x = {const_cast<float*>(x.data.data()), x.shape};
   if (residual) run.residual = {const_cast<float*>(residual->data.data()), residual->shape};
-  step->Run(run);
+  step.Run(run);
   for (size_t i = y.elements(); i < result.size(); ++i)
     EXPECT_EQ(result[i], kGuardValue) << "written behind the end";
   result.resize(y.elements());
@@ -54,7 +51,8 @@ std::vector<IsaCase> AllIsas() {
     cases.push_back({IsaName(isa), {}, HasIsa(isa)});
     if (HasIsa(isa)) cases.back().kernels = SelectKernels(DType::kFloat32, isa);
   }
-  cases.push_back({"emulated", {&kEmulated.conv, &kEmulated.pool, &kEmulated.elementwise}, true});
+  cases.push_back(
+      {"emulated", {&kEmulated.conv, &kEmulated.winograd, &kEmulated.pool, &kEmulated.elementwise}, true});
   return cases;
 }
 
@@ -89,12 +87,21 @@ Window Square(int kernel, int stride, int pad, int dilation) {
 
 std::vector<float> RunStep(const Op& op, const KernelSet& kernels, int threads, const Activation& x,
                            const Activation* residual, const TensorShape& y) {
-  return Run(op, false, kernels, threads, InputBatch{}, x, residual, y);
+  ThreadPool pool(threads);
+  // With little memory convolutions are direct; Winograd's have tests of their own.
+  return RunStep(*MakeStep(op, false, {kernels, pool, 1, MemoryMode::kLow}), pool, x, residual, y);
+}
+
+std::vector<float> RunStep(const Step& step, ThreadPool& pool, const Activation& x,
+                           const Activation* residual, const TensorShape& y) {
+  return Run(step, pool, InputBatch{}, x, residual, y);
 }
 
 std::vector<float> RunInputStep(const Op& op, const KernelSet& kernels, int threads, const InputBatch& input,
                                 const Activation* residual, const TensorShape& y) {
-  return Run(op, true, kernels, threads, input, {{input.n, input.h, input.w, input.c}, {}}, residual, y);
+  ThreadPool pool(threads);
+  const std::unique_ptr<Step> step = MakeStep(op, true, {kernels, pool});
+  return Run(*step, pool, input, {{input.n, input.h, input.w, input.c}, {}}, residual, y);
 }
 
 std::vector<double> ConvTolerance(const Conv2dOp& op, const Activation& x, const Activation* residual,

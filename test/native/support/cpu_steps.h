@@ -51,6 +51,9 @@ Window Square(int kernel, int stride = 1, int pad = 0, int dilation = 1);
 // Runs one step alone. `residual` may be null. What lies behind the result is checked to be untouched.
 std::vector<float> RunStep(const Op& op, const KernelSet& kernels, int threads, const Activation& x,
                            const Activation* residual, const TensorShape& y);
+// The same for a step that is there already.
+std::vector<float> RunStep(const Step& step, ThreadPool& pool, const Activation& x,
+                           const Activation* residual, const TensorShape& y);
 // A step that reads the run's input.
 std::vector<float> RunInputStep(const Op& op, const KernelSet& kernels, int threads, const InputBatch& input,
                                 const Activation* residual, const TensorShape& y);

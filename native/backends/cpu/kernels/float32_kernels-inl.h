@@ -2,6 +2,7 @@
 #include "native/backends/cpu/kernels/elementwise_kernels-inl.h"
 #include "native/backends/cpu/kernels/peak_kernels-inl.h"
 #include "native/backends/cpu/kernels/pool_kernels-inl.h"
+#include "native/backends/cpu/kernels/winograd_kernels-inl.h"
 
 namespace resnet_native::cpu {
 namespace {
@@ -10,7 +11,7 @@ namespace {
 // weights and one of input.
 template <class V, int kMaxPixels, int kGroupedMaxPixels>
 constexpr Float32Kernels MakeFloat32Kernels() {
-  return {ConvTables<V, kMaxPixels, kGroupedMaxPixels>::kKernels, kPoolKernels<V>, kElementwiseKernels<V>,
+  return {ConvTables<V, kMaxPixels, kGroupedMaxPixels>::kKernels, kWinogradKernels<V>, kPoolKernels<V>, kElementwiseKernels<V>,
           kPeakKernels<V>};
 }
 

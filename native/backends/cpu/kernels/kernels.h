@@ -45,6 +45,27 @@ struct ConvKernels {
   const ConvKernel* grouped_table;
 };
 
+// One tile of a Winograd convolution on its way back: its products, the epilogue and where the results go.
+struct WinogradOutputTile {
+  const float* m;  // [position][channels]
+  int64_t position_stride;
+  const float* bias;      // whole vectors
+  const float* residual;  // null: none; lies as y
+  float* y;
+  int64_t row_stride, pixel_stride;  // floats, in y and residual
+  int rows, columns;                 // outputs that lie inside the image
+  int64_t channels;
+  bool relu;
+};
+
+// Winograd's transforms for 3×3 filters; [0] for tiles of 2×2 outputs, [1] for 4×4.
+struct WinogradKernels {
+  // Bᵀ d B of a tile's input, `pixels` to v[position * position_stride + channel]; whole vectors are written.
+  void (*input[2])(const float* const* pixels, int64_t channels, float* v, int64_t position_stride);
+  // y = relu?(Aᵀ m A + bias + residual).
+  void (*output[2])(const WinogradOutputTile& tile);
+};
+
 // The pixels that are averaged: h × w of them, one after the other.
 struct AverageExtent {
   int64_t h, w, pixel_stride;  // floats from one pixel to the next
@@ -83,6 +104,7 @@ struct PeakKernels {
 // The float32 rows of one instruction set.
 struct Float32Kernels {
   ConvKernels conv;
+  WinogradKernels winograd;
   PoolKernels pool;
   ElementwiseKernels elementwise;
   PeakKernels peak;

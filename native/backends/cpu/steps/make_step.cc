@@ -2,6 +2,7 @@
 #include "native/backends/cpu/steps/elementwise_steps.h"
 #include "native/backends/cpu/steps/pool_steps.h"
 #include "native/backends/cpu/steps/stem_step.h"
+#include "native/backends/cpu/steps/winograd_step.h"
 #include "native/graph/overloaded.h"
 
 namespace resnet_native::cpu {
@@ -18,6 +19,9 @@ std::unique_ptr<Step> MakeStep(const Op& op, bool from_input, const StepOptions&
           },
           [&](const Conv2dOp& op) -> Result {
             if (from_input) return std::make_unique<StemStep>(op, options);
+            if (const auto tile = ChooseWinograd(op, options.max_batch, options.memory)) {
+              return std::make_unique<WinogradStep>(op, *tile, options);
+            }
             return std::make_unique<ConvStep>(op, options);
           },
           [&](const BatchNormOp& op) -> Result { return std::make_unique<BatchNormStep>(op, options); },

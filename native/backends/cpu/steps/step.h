@@ -59,6 +59,8 @@ class Step {
 struct StepOptions {
   const KernelSet& kernels;
   ThreadPool& pool;  // for packing
+  int max_batch = 1;
+  MemoryMode memory = MemoryMode::kAuto;
 };
 
 // The step for an operation. `from_input`: its first input is the run's input, not an activation; only

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "native/backend.h"
+#include "native/backends/cpu/aligned_buffer.h"
+#include "native/backends/cpu/dispatch.h"
+#include "native/backends/cpu/packed_filters.h"
+#include "native/backends/cpu/thread_pool.h"
+
+namespace resnet_native::cpu {
+
+// The size of an output tile, F(2×2, 3×3) or F(4×4, 3×3): the index of its kernels.
+enum class WinogradTile { kF2 = 0, kF4 = 1 };
+
+inline int OutputsOf(WinogradTile tile) { return tile == WinogradTile::kF2 ? 2 : 4; }
+inline int PointsOf(WinogradTile tile) { return OutputsOf(tile) + 2; }
+
+// The cost model: the tile with which Winograd's algorithm pays for this convolution, or none. Deterministic:
+// the same network and options give the same bits.
+std::optional<WinogradTile> ChooseWinograd(const Conv2dOp& op, int max_batch, MemoryMode memory);
+
+// G g Gᵀ of one 3×3 filter, in double: points × points values, row by row.
+void TransformFilter(WinogradTile tile, const double (&filter)[9], double* transformed);
+
+// The transformed filters of a layer, packed for the convolution micro-kernels: for each position of the
+// transform the panels of a 1×1 convolution, [position][panel][channel][lanes].
+class WinogradFilters {
+ public:
+  // `source` has one group and 3×3 filters. Transforms with all threads of the pool.
+  WinogradFilters(const FilterSource& source, WinogradTile tile, const ConvKernels& kernels,
+                  ThreadPool& pool);
+
+  WinogradTile tile() const { return tile_; }
+  int positions() const { return PointsOf(tile_) * PointsOf(tile_); }
+  int64_t in_channels() const { return in_channels_; }
+  int64_t out_channels() const { return out_channels_; }
+  // out_channels rounded up to whole vectors.
+  int64_t padded_out_channels() const { return padded_out_channels_; }
+  int64_t panels() const { return (padded_out_channels_ + panel_width_ - 1) / panel_width_; }
+  int64_t FirstOut(int64_t panel) const { return panel * panel_width_; }
+  int Blocks(int64_t panel) const;
+  int max_pixels() const { return kernels_.max_pixels; }
+
+  const float* Weights(int position, int64_t panel) const {
+    return packed_.data() + (position * padded_out_channels_ + FirstOut(panel)) * in_channels_;
+  }
+  // padded_out_channels floats.
+  const float* bias() const { return bias_.data(); }
+  ConvKernel KernelFor(int64_t panel, int64_t pixels) const {
+    return kernels_.table[(Blocks(panel) - 1) * kernels_.max_pixels + pixels - 1];
+  }
+  int lanes() const { return kernels_.lanes; }
+
+ private:
+  void Pack(const FilterSource& source, int64_t out);
+
+  const WinogradTile tile_;
+  const ConvKernels& kernels_;
+  const int64_t in_channels_, out_channels_, panel_width_, padded_out_channels_;
+  AlignedBuffer packed_, bias_;
+};
+
+}  // namespace resnet_native::cpu
