@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 import torchvision
 from safetensors.numpy import save_file
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
@@ -89,6 +90,9 @@ def worst(values: np.ndarray) -> float:
 def make_case(network: ResNet, input_name: str) -> tuple[dict, dict[str, np.ndarray]]:
     """The index entry of one input, and its tensors; the network is in float64 and stays so."""
     nodes = feature_nodes(get_graph_node_names(network)[1])
+    for module in network.modules():
+        if isinstance(module, nn.ReLU):
+            module.inplace = False  # or it would overwrite the feature before it, which is asked for too
     extractor = create_feature_extractor(network, nodes)
     x = torch.from_numpy(normalise(input_pictures(input_name)))
     outputs, tensors = {}, {}
