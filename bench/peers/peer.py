@@ -33,7 +33,7 @@ def load_openvino(request: dict, batch: np.ndarray) -> Run:
     model.reshape({"input": list(batch.shape)})
     compiled = core.compile_model(model, "CPU", config)
     infer = compiled.create_infer_request()
-    infer.set_input_tensor(openvino.Tensor(batch, shared_memory=True))
+    infer.set_input_tensor(openvino.Tensor(batch))
 
     def run() -> np.ndarray:
         infer.infer()
@@ -123,10 +123,10 @@ def main() -> None:
         try:
             peer = peer or Peer(sys.argv[1])
             operation = {"load": peer.load, "run": peer.run, "memory": peer.memory}[request["op"]]
-            answer = operation(request)
+            answer = json.dumps(operation(request), allow_nan=False)
         except Exception as error:  # Whatever it is, the one who asked decides what follows.
-            answer = {"error": f"{type(error).__name__}: {error}"}
-        print(json.dumps(answer), file=answers, flush=True)
+            answer = json.dumps({"error": f"{type(error).__name__}: {error}"})
+        print(answer, file=answers, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
-import type { Answers, LoadRequest, Request } from './protocol.js';
+import { ResNetError } from '../errors.js';
+import type { Answers, ErrorAnswer, LoadRequest, Request } from './protocol.js';
 
 // The other end of EngineProcess: what an engine's process in JavaScript does. An engine gives its functions; how
 // runs are timed is written here once, the same for all.
@@ -38,11 +39,13 @@ export async function serveEngine(engine: Engine): Promise<void> {
     return network.profile(request.runs);
   };
   for await (const line of createInterface({ input: process.stdin })) {
-    const said = await answer(JSON.parse(line) as Request).catch((error: Error) => ({
-      error: error.message,
-    }));
+    const said = await answer(JSON.parse(line) as Request).catch(errorAnswer);
     process.stdout.write(`${JSON.stringify(said)}\n`);
   }
+}
+
+function errorAnswer(error: Error): ErrorAnswer {
+  return { error: error.message, ...(error instanceof ResNetError && { code: error.code }) };
 }
 
 async function readInput(path: string): Promise<Float32Array> {

@@ -26,25 +26,26 @@ export class EngineProcess {
     const options = { stdio: 'pipe', signal, killSignal: 'SIGKILL' } as const;
     this.#child = spawn(command.file, command.args, options);
     const { stdin, stdout, stderr } = this.#child as ChildProcess & Required<Pipes>;
-    this.#lines = createInterface({ input: stdout })[Symbol.asyncIterator]();
+    const lines = createInterface({ input: stdout });
+    this.#lines = lines[Symbol.asyncIterator]();
     stderr.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-MAX_STDERR);
     });
-    // A process that could not be started, or has gone, shows as the end of its lines.
+    // A process that could not be started, or was ended by the signal, shows as the end of its lines.
     this.#child.on('error', (error) => {
       this.#stderr += error.message;
-      stdout.destroy();
+      lines.close();
     });
     stdin.on('error', () => {});
   }
 
-  /** @throws ResNetError `INTERNAL`, with the engine's own words, when it fails or ends. */
+  /** @throws ResNetError with the engine's own words and code (else `INTERNAL`) when it fails or its process ends. */
   async ask<Op extends Request['op']>(request: Extract<Request, { op: Op }>): Promise<Answers[Op]> {
     this.#child.stdin?.write(`${JSON.stringify(request)}\n`);
     const { value, done } = await this.#lines.next();
-    if (done) throw this.#failure('its process ended');
+    if (done) throw new ResNetError('INTERNAL', this.#howItEnded());
     const answer = JSON.parse(value) as Answers[Op] | ErrorAnswer;
-    if ('error' in answer) throw this.#failure(answer.error);
+    if ('error' in answer) throw new ResNetError(answer.code ?? 'INTERNAL', answer.error);
     return answer;
   }
 
@@ -56,9 +57,9 @@ export class EngineProcess {
     await gone;
   }
 
-  #failure(reason: string): ResNetError {
+  #howItEnded(): string {
     const stderr = this.#stderr.trim();
-    return new ResNetError('INTERNAL', `${this.#engine}: ${reason}${stderr && `\n${stderr}`}`);
+    return `the process of ${this.#engine} ended${stderr && `:\n${stderr}`}`;
   }
 }
 

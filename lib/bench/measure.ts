@@ -1,3 +1,4 @@
+import { ResNetError } from '../errors.js';
 import { networkMacs, stepCosts } from './costs.js';
 import { type EngineCommand, EngineProcess } from './engine-process.js';
 import type { NetworkFiles } from './network-files.js';
@@ -30,43 +31,71 @@ interface Contender {
   readonly rounds: number[][];
 }
 
+/** The engines of a cell: ours first, then the peers that have not failed. */
+interface Field {
+  readonly contenders: Contender[];
+  readonly skipped: Skipped[];
+}
+
 /**
  * Measures one cell. Rounds alternate between the engines, so that a machine that slows down slows all of them.
  * @throws ResNetError what our own engine fails with; a peer that fails is skipped.
  */
 export async function measureCell(request: CellRequest): Promise<Cell> {
-  const { key, peers } = request;
-  const contenders: Contender[] = [];
-  const skipped: Skipped[] = [];
+  const { key, files, settings } = request;
+  const field: Field = { contenders: [], skipped: [] };
   try {
     const own = await start(ownEngine(), request);
-    contenders.push(own);
-    for (const peer of peers) {
-      const started = await startPeer(peer, request);
-      if ('reason' in started) skipped.push(started);
-      else contenders.push(started);
+    field.contenders.push(own);
+    for (const peer of request.peers) await enter(peer, field, request);
+    await takeTurns(field, settings.seconds * WARM_UP_SHARE, request);
+    for (const { rounds } of field.contenders) rounds.length = 0; // the warm-up does not count
+    for (let round = 0; round < settings.rounds; round++) {
+      await takeTurns(field, settings.seconds / settings.rounds, request);
     }
-    await runRounds(contenders, request.settings);
-    const macs = networkMacs(request.files.network.model.graph, inputShape(request, 1));
+    const macs = networkMacs(files.network.model.graph, inputShape(request, 1));
     const engines: Measurement[] = [];
-    for (const contender of contenders) engines.push(await resultOf(contender, own, macs, request));
+    for (const contender of field.contenders) engines.push(await resultOf(contender, own, macs, request));
     const layers = request.profile ? await profileLayers(own, request) : undefined;
-    return { ...key, macs, engines, skipped, ...(layers && { layers }) };
+    return { ...key, macs, engines, skipped: field.skipped, ...(layers && { layers }) };
   } finally {
-    for (const { process } of contenders) await process.close();
+    for (const { process } of field.contenders) await process.close();
   }
 }
 
-async function startPeer(peer: FoundEngine, request: CellRequest): Promise<Contender | Skipped> {
+/** Starts a peer, or notes why it cannot be. */
+async function enter(peer: FoundEngine, { contenders, skipped }: Field, request: CellRequest): Promise<void> {
+  if ('reason' in peer) {
+    skipped.push(peer);
+    return;
+  }
   const { engine } = peer;
-  if ('reason' in peer) return peer;
   const reason = whyNotComparable(engine, request.key);
-  if (reason !== undefined) return { engine, reason };
+  if (reason !== undefined) {
+    skipped.push({ engine, reason });
+    return;
+  }
   try {
-    return await start(peer, request);
+    contenders.push(await start(peer, request));
   } catch (error) {
-    request.signal.throwIfAborted();
-    return { engine, reason: (error as Error).message };
+    if (request.signal.aborted) throw error;
+    skipped.push({ engine, reason: (error as Error).message });
+  }
+}
+
+/** One round: each engine runs for that long. A peer that fails leaves the field. */
+async function takeTurns(field: Field, seconds: number, { signal }: CellRequest): Promise<void> {
+  for (const contender of [...field.contenders]) {
+    const { engine, process, rounds } = contender;
+    try {
+      const { ms } = await process.ask({ op: 'run', seconds });
+      rounds.push(ms.map((time) => Number(time.toFixed(4))));
+    } catch (error) {
+      if (engine === OWN || signal.aborted) throw error;
+      field.contenders.splice(field.contenders.indexOf(contender), 1);
+      field.skipped.push({ engine, reason: (error as Error).message });
+      await process.close();
+    }
   }
 }
 
@@ -86,21 +115,13 @@ async function start(command: EngineCommand, request: CellRequest): Promise<Cont
       dtype: key.dtype,
       threads: settings.threads,
     });
+    if (!loaded.logits.every(Number.isFinite)) {
+      throw new ResNetError('INTERNAL', `${command.engine}: its logits are not finite numbers`);
+    }
     return { engine: command.engine, process, loaded, rounds: [] };
   } catch (error) {
     await process.close();
     throw error;
-  }
-}
-
-async function runRounds(contenders: readonly Contender[], settings: Settings): Promise<void> {
-  const { seconds, rounds: roundCount } = settings;
-  for (const { process } of contenders) await process.ask({ op: 'run', seconds: seconds * WARM_UP_SHARE });
-  for (let round = 0; round < roundCount; round++) {
-    for (const { process, rounds } of contenders) {
-      const { ms } = await process.ask({ op: 'run', seconds: seconds / roundCount });
-      rounds.push(ms.map((time) => Number(time.toFixed(4))));
-    }
   }
 }
 

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { EngineCommand } from './engine-process.js';
 import type { CellKey } from './results.js';
@@ -14,7 +15,7 @@ export type PeerName = (typeof PEERS)[number];
 /** An engine that can be started, or why it cannot. */
 export type FoundEngine = EngineCommand | { readonly engine: string; readonly reason: string };
 
-const packageRoot = new URL('../../', import.meta.url);
+const PEERS_FOLDER = fileURLToPath(new URL('../../bench/peers/', import.meta.url));
 
 export function ownEngine(): EngineCommand {
   return { engine: OWN, file: process.execPath, args: [besideThis('own-engine.js')] };
@@ -22,17 +23,17 @@ export function ownEngine(): EngineCommand {
 
 /**
  * @param python an interpreter that has the peers that are no Node modules; undefined for none.
- * @param folders where onnxruntime-node is looked for, besides bench/peers of a checkout.
+ * @param folders whose node_modules may hold onnxruntime-node.
  */
 export function findPeer(
   name: PeerName,
   python: string | undefined,
-  folders: readonly string[] = [process.cwd()],
+  folders: readonly string[] = [PEERS_FOLDER, process.cwd()],
 ): FoundEngine {
   if (name === 'onnxruntime') return findOnnxRuntime(folders);
   if (python === undefined)
     return { engine: name, reason: 'it runs in Python: point --python at one that has it' };
-  const script = fileURLToPath(new URL('bench/peers/peer.py', packageRoot));
+  const script = join(PEERS_FOLDER, 'peer.py');
   if (!existsSync(script)) {
     return { engine: name, reason: 'bench/peers/peer.py is missing: run the benchmark from a git checkout' };
   }
@@ -41,13 +42,9 @@ export function findPeer(
 
 function findOnnxRuntime(folders: readonly string[]): FoundEngine {
   const engine = 'onnxruntime';
-  const bases = [
-    fileURLToPath(new URL('bench/peers/', packageRoot)),
-    ...folders.map((folder) => `${folder}/`),
-  ];
-  for (const base of bases) {
+  for (const folder of folders) {
     try {
-      const path = createRequire(base).resolve('onnxruntime-node');
+      const path = createRequire(join(folder, 'package.json')).resolve('onnxruntime-node');
       return { engine, file: process.execPath, args: [besideThis('onnxruntime-engine.js'), path] };
     } catch {
       // Not from here: the next.

@@ -15,17 +15,18 @@ const COLOURS = { time: '#9ecae1', roofline: '#08519c', text: '#222222' };
  */
 export function profileSvg(cell: Cell, peak: Peak): string {
   const layers = cell.layers ?? [];
-  const longest = Math.max(...layers.map(({ ms }) => ms));
+  const least = layers.map((layer) => rooflineMs(layer, cell.dtype, peak) || 0);
+  const longest = Math.max(...layers.map(({ ms }) => ms), ...least);
   const total = layers.reduce((sum, { ms }) => sum + ms, 0);
   const drawing = new Drawing(NAMES + BARS + NUMBERS, TOP + ROW * layers.length + 12);
   drawing.text(12, 22, `${keyOf(cell)}: ${total.toFixed(2)} ms`, { 'font-size': 16, fill: COLOURS.text });
   drawing.bar({ x: 12, y: 34, width: 12, height: 12, fill: COLOURS.time });
   drawing.text(30, 44, 'measured', { fill: COLOURS.text });
   drawing.bar({ x: 102, y: 34, width: 12, height: 12, fill: COLOURS.roofline });
-  const roof = `${peak.gflops[cell.dtype]?.toFixed(0)} GFLOP/s and ${peak.bandwidth.toFixed(1)} GB/s`;
+  const roof = `${peak.gflops[cell.dtype]?.toFixed(0) ?? 'unknown'} GFLOP/s and ${peak.bandwidth.toFixed(1)} GB/s`;
   drawing.text(120, 44, `least at the machine's measured ${roof}`, { fill: COLOURS.text });
   layers.forEach((layer, row) => {
-    drawLayer(drawing, layer, TOP + ROW * row, BARS / longest, rooflineMs(layer, cell.dtype, peak));
+    drawLayer(drawing, layer, TOP + ROW * row, BARS / longest, least[row] as number);
   });
   return drawing.toString();
 }
@@ -46,6 +47,6 @@ function drawLayer(drawing: Drawing, layer: LayerTime, y: number, scale: number,
   if (leastMs > 0) {
     drawing.bar({ x: NAMES, y: y + 6, width: leastMs * scale, height: ROW - 12, fill: COLOURS.roofline });
   }
-  const end = NAMES + Math.max(ms, leastMs || 0) * scale;
+  const end = NAMES + Math.max(ms, leastMs) * scale;
   drawing.text(end + 6, baseline, `${ms.toFixed(3)} ms${rate}`, { fill: COLOURS.text });
 }

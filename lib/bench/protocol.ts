@@ -1,3 +1,5 @@
+import type { ErrorCode } from '../errors.js';
+
 // What a benchmark and the processes that hold its engines say to each other: one JSON object a line, on the engine's
 // standard input and output, one answer to each request. bench/peers/peer.py speaks it too.
 
@@ -66,4 +68,6 @@ export type RequestOf<Op extends Request['op']> = Extract<Request, { op: Op }>;
 /** The answer of an engine that could not do what it was asked. */
 export interface ErrorAnswer {
   readonly error: string;
+  /** Of a ResNetError. */
+  readonly code?: ErrorCode;
 }

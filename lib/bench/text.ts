@@ -12,6 +12,10 @@ import { type Column, formatTable } from './table.js';
 
 // Results for people.
 
+// Two engines whose logits differ by more than rounding do not compute the same network.
+const FLOAT32_TOLERANCE = 1e-4;
+const REDUCED_TOLERANCE = 0.1;
+
 /** What was measured on. */
 export function machineText(machine: Machine, peak: Peak): string {
   const caches = Object.entries(machine.caches).map(([name, bytes]) => `${name} ${bytes / 1024} KiB`);
@@ -71,10 +75,19 @@ function changeOf(measured: Measurement, before: Cell | undefined): number | und
   return earlier && measured.summary.imagesPerSecond / earlier.summary.imagesPerSecond;
 }
 
-/** Which peers were left out and why, each reason once. */
-export function skippedText(cells: readonly Cell[]): string[] {
-  const reasons = cells.flatMap(({ skipped }) => skipped.map(({ engine, reason }) => `${engine}: ${reason}`));
-  return [...new Set(reasons)].map((reason) => `Not measured: ${reason}`);
+/** Which peers were left out and why, each reason once, and which computed something else than we did. */
+export function remarks(cells: readonly Cell[]): string[] {
+  const skipped = cells.flatMap(({ skipped }) => {
+    return skipped.map(({ engine, reason }) => `Not measured: ${engine}: ${reason}`);
+  });
+  const different = cells.flatMap((cell) => {
+    const tolerance = cell.dtype === 'float32' ? FLOAT32_TOLERANCE : REDUCED_TOLERANCE;
+    const engines = cell.engines.filter(({ difference }) => !(difference <= tolerance));
+    return engines.map(({ engine, difference }) => {
+      return `Not comparable: ${keyOf(cell)}: logits of ${engine} differ from ours by ${percent(difference)}`;
+    });
+  });
+  return [...new Set([...skipped, ...different])];
 }
 
 /** The layers of a cell that was profiled, each against what the machine could do. */

@@ -7,7 +7,7 @@ import { benchNetworkNames } from '../bench/networks.js';
 import { PEERS, type PeerName } from '../bench/peers.js';
 import { profileSvg } from '../bench/profile-svg.js';
 import { type Cell, type Results, readResults } from '../bench/results.js';
-import { cellText, layersTable, machineText, resultsTable, skippedText } from '../bench/text.js';
+import { cellText, layersTable, machineText, remarks, resultsTable } from '../bench/text.js';
 import { traceEvents } from '../bench/trace-events.js';
 import { ResNetError } from '../errors.js';
 import { integer } from './usage.js';
@@ -101,8 +101,7 @@ function report(results: Results, earlier: Results | undefined, withLayers: bool
   if (withLayers) {
     for (const cell of results.cells) lines.push('', cellText(cell), ...layersTable(cell, results.peak));
   }
-  const skipped = skippedText(results.cells);
-  return [...lines, ...(skipped.length ? ['', ...skipped] : []), ''].join('\n');
+  return [...lines, '', ...remarks(results.cells), ''].join('\n');
 }
 
 async function writePlots(folder: string, { cells, peak }: Results): Promise<void> {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { profileSvg } from '../../lib/bench/profile-svg.js';
 import { readResults } from '../../lib/bench/results.js';
 import { rooflineMs } from '../../lib/bench/roofline.js';
-import { cellText, layersTable, machineText, resultsTable, skippedText } from '../../lib/bench/text.js';
+import { cellText, layersTable, machineText, remarks, resultsTable } from '../../lib/bench/text.js';
 import { traceEvents } from '../../lib/bench/trace-events.js';
 import { machine, makeCell, makeMeasurement, makeResults, peak } from './make-results.js';
 
@@ -56,8 +56,22 @@ describe('the table of results', () => {
   });
 });
 
-test('a reason for leaving a peer out is told once', () => {
-  expect(skippedText([cell, cell])).toEqual(['Not measured: torch: it is not here']);
+describe('remarks', () => {
+  test('tell once why a peer was left out', () => {
+    expect(remarks([cell, cell])).toEqual(['Not measured: torch: it is not here']);
+  });
+
+  test.each([0.02, Number.NaN, Number.POSITIVE_INFINITY])(
+    'tell of logits that differ by %d',
+    (difference) => {
+      const wrong = { ...makeMeasurement('onnxruntime', 50, 1.2), difference };
+      expect(remarks([makeCell(1, [makeMeasurement('resnet-native', 60), wrong])])).toEqual([
+        expect.stringMatching(
+          /^Not comparable: resnet50 float32 cpu 1×224×224: logits of onnxruntime differ/,
+        ),
+      ]);
+    },
+  );
 });
 
 describe('a profile', () => {

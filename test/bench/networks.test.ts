@@ -1,0 +1,43 @@
+import { expect, test } from 'vitest';
+import { benchNetwork, benchNetworkNames } from '../../lib/bench/networks.js';
+import type { BatchNormNode } from '../../lib/graph/graph.js';
+import { Random } from '../../lib/nn/random.js';
+import { compileModel } from '../../lib/runtime/compile.js';
+import { Tensor } from '../../lib/tensor.js';
+
+test('the ten builders and a small one', () => {
+  expect(benchNetworkNames()).toHaveLength(11);
+  expect(benchNetworkNames()).toContain('cifar-resnet20');
+});
+
+test('parameters are the same each time', async () => {
+  const [first, second] = [await benchNetwork('cifar-resnet20'), await benchNetwork('cifar-resnet20')];
+  for (const [key, { data }] of first.model.parameters) {
+    expect(second.model.parameters.get(key)?.data, key).toEqual(data);
+  }
+});
+
+test('an unknown name is refused, with the nearest', async () => {
+  const refusal = { code: 'INVALID_ARGUMENT', message: expect.stringMatching(/did you mean "resnet50"/) };
+  await expect(benchNetwork('resnet5O')).rejects.toThrow(expect.objectContaining(refusal));
+});
+
+// Activations that vanish or overflow would be computed at another speed than those of trained networks.
+test('normalised activations keep a variance around 1', async () => {
+  const { model } = await benchNetwork('cifar-resnet20');
+  const norms = model.graph.nodes.filter((node): node is BatchNormNode => node.op === 'batch_norm');
+  const session = await compileModel(model, { device: 'cpu', outputs: norms.map((node) => node.name) });
+  try {
+    const pixels = new Float32Array(2 * 3 * 32 * 32);
+    new Random(0, 0).fillNormal(pixels, 1);
+    const results = await session.run(Tensor.fromFloat32(pixels, [2, 3, 32, 32]));
+    for (const { name } of norms) {
+      const data = results[name]?.data as Float32Array;
+      const meanSquare = data.reduce((sum, value) => sum + value * value, 0) / data.length;
+      expect(meanSquare, name).toBeGreaterThan(0.1);
+      expect(meanSquare, name).toBeLessThan(10);
+    }
+  } finally {
+    await session.close();
+  }
+});
