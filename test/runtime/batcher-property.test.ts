@@ -1,0 +1,133 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
+import { Batcher, type BatchRunOptions } from '../../lib/runtime/batcher.js';
+import { compileModel } from '../../lib/runtime/compile.js';
+import { Tensor } from '../../lib/tensor.js';
+import { FakeSession, numbered } from './fake-session.js';
+import { CLASSES, expected, normalized, pixels, tinyNetwork } from './tiny-network.js';
+
+/** Mulberry32: a seed makes the same arrivals every time. */
+function random(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let x = Math.imul(state ^ (state >>> 15), 1 | state);
+    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
+    return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+const CODES = ['ABORT_ERR', 'DEADLINE_EXCEEDED', 'QUEUE_FULL', 'SESSION_CLOSED', 'INTERNAL'];
+
+interface Tally {
+  settled: number;
+  readonly codes: Record<string, number>;
+}
+
+/**
+ * Sends `count` requests at random times with random cancels and deadlines, closes the batcher somewhere in between,
+ * and checks that each settles exactly once: with its own rows, or with an error that can be.
+ */
+async function storm(
+  batcher: Batcher,
+  next: () => number,
+  count: number,
+  request: (i: number) => { tensor: Tensor; check: (logits: Float32Array) => void },
+): Promise<Tally> {
+  const tally: Tally = { settled: 0, codes: {} };
+  const closeAt = Math.floor(count * (0.7 + 0.3 * next()));
+  const all: Promise<void>[] = [];
+  let closing: Promise<void> | undefined;
+  for (let i = 0; i < count; i++) {
+    if (i === closeAt) closing = batcher.close();
+    const { tensor, check } = request(i);
+    const controller = new AbortController();
+    const options: BatchRunOptions = {
+      priority: Math.floor(next() * 3),
+      ...(next() < 0.3 && { signal: controller.signal }),
+      ...(next() < 0.2 && { deadlineMs: 0.1 + next() * 8 }),
+    };
+    if (options.signal) setTimeout(() => controller.abort(), next() * 6);
+    const settle = batcher.run(tensor, options).then(
+      ({ logits }) => {
+        check(logits?.data as Float32Array);
+        tally.codes.ok = (tally.codes.ok ?? 0) + 1;
+      },
+      ({ code }: { code: string }) => {
+        expect(CODES).toContain(code);
+        tally.codes[code] = (tally.codes[code] ?? 0) + 1;
+      },
+    );
+    all.push(settle.finally(() => tally.settled++));
+    if (next() < 0.2) await sleep(next() * 3);
+  }
+  await closing;
+  const before = tally.settled;
+  await Promise.all(all);
+  // close() resolves in the turn of the event loop in which the last results do.
+  expect(before).toBeGreaterThan(0);
+  expect(tally.settled).toBe(count);
+  return tally;
+}
+
+describe('every request settles exactly once, with its own rows', () => {
+  test.each([1, 2, 3, 4, 5, 6, 7, 8])('fake session, seed %i', async (seed) => {
+    const next = random(seed);
+    const session = new FakeSession(4);
+    const seen = new Set<number>();
+    session.onRun = (run) => {
+      expect(run.ids.length).toBeLessThanOrEqual(4);
+      for (const id of run.ids) {
+        expect(seen.has(id)).toBe(false);
+        seen.add(id);
+      }
+      const failing = next() < 0.1;
+      const error = Object.assign(new Error('injected'), { code: 'INTERNAL' });
+      setTimeout(() => (failing ? run.fail(error) : run.finish()), next() * 4);
+    };
+    const batcher = new Batcher(session, {
+      maxQueue: 1 + Math.floor(next() * 30),
+      maxDelayMs: next() < 0.3 ? 2 : 0,
+      contexts: 1 + Math.floor(next() * 2),
+    });
+    const tally = await storm(batcher, next, 250, (i) => {
+      const rows = 1 + Math.floor(next() * 3);
+      const ids = Array.from({ length: rows }, (_, row) => i * 10 + row);
+      const tensor = numbered(i * 10, rows, 1 + Math.floor(next() * 2));
+      return { tensor, check: (logits) => expect([...logits]).toEqual(ids) };
+    });
+    expect(tally.codes.ok).toBeGreaterThan(0);
+    const { requests, queued, running } = batcher.stats();
+    expect({ queued, running }).toEqual({ queued: 0, running: 0 });
+    expect(requests.completed).toBe(tally.codes.ok);
+    expect(requests.refused).toBe(tally.codes.QUEUE_FULL ?? 0);
+    expect(requests.expired).toBe(tally.codes.DEADLINE_EXCEEDED ?? 0);
+  });
+
+  test.each([11, 12])('real session, seed %i', async (seed) => {
+    const next = random(seed);
+    const session = await compileModel(tinyNetwork, { device: 'cpu', threads: 1, maxBatch: 8 });
+    const batcher = new Batcher(session, { maxQueue: 64 });
+    const tally = await storm(batcher, next, 300, () => {
+      const [rows, side] = [1 + Math.floor(next() * 3), 2 + Math.floor(next() * 3)];
+      const data = pixels(rows, side, side).map((value) => (value + Math.floor(next() * 256)) % 256);
+      const tensor = Tensor.fromUint8(data, [rows, side, side, 3]);
+      const size = side * side * 3;
+      const want = Array.from(
+        { length: rows },
+        (_, row) => expected(normalized(data.subarray(row * size, (row + 1) * size))).logits,
+      ).flat();
+      return {
+        tensor,
+        check: (logits) => {
+          expect(logits).toHaveLength(rows * CLASSES);
+          for (const [i, value] of want.entries()) expect(logits[i]).toBeCloseTo(value, 4);
+        },
+      };
+    });
+    expect(tally.codes.ok).toBeGreaterThan(100);
+    const stats = batcher.stats();
+    expect(stats.batches).toBeLessThan(stats.requests.completed);
+    await session.close();
+  });
+});
