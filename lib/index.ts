@@ -55,6 +55,8 @@ export {
 export { add } from './nn/functional.js';
 export * as nn from './nn/index.js';
 export { attachSession } from './runtime/attach.js';
+export type { BatcherStats, BatchReport, Timing } from './runtime/batch-stats.js';
+export { Batcher, type BatcherOptions, type BatchRunOptions, type BatchSession } from './runtime/batcher.js';
 export type { CompileOptions, ComputeDType } from './runtime/compile.js';
 export { type Device, devices } from './runtime/devices.js';
 export type { PlanStep, Results, RunOptions, Session, StepProfile } from './runtime/session.js';

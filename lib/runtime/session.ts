@@ -1,7 +1,8 @@
 import { AbortError, ResNetError } from '../errors.js';
-import { invalid, show } from '../is.js';
+import { invalid } from '../is.js';
 import { Tensor } from '../tensor.js';
-import type { NativeInput, NativeSession, NativeStep } from './native.js';
+import { checkBatch } from './batch-input.js';
+import type { NativeSession, NativeStep } from './native.js';
 
 export interface RunOptions {
   /** Aborts the run: at once while it waits, else before its next step. */
@@ -97,7 +98,7 @@ export class Session {
    * AbortError.
    */
   async run(input: Tensor, options: RunOptions = {}): Promise<Results> {
-    const batch = this.#checkInput(input);
+    const batch = checkBatch(input, this);
     const outputs = await this.#start(options.signal, (id) => this.#native.run(id, batch));
     const tensors = outputs.map(({ data, shape }) => Tensor.fromFloat32(data, shape));
     return Object.fromEntries(
@@ -110,7 +111,7 @@ export class Session {
    * a run takes. Throws what `run` throws.
    */
   async profile(input: Tensor, options: RunOptions = {}): Promise<StepProfile[]> {
-    const batch = this.#checkInput(input);
+    const batch = checkBatch(input, this);
     const times = await this.#start(options.signal, (id) => this.#native.profile(id, batch));
     return this.plan.map((step, i) => ({ ...step, ms: times[i] ?? 0 }));
   }
@@ -142,38 +143,4 @@ export class Session {
       signal?.removeEventListener('abort', cancel);
     }
   }
-
-  #checkInput(input: Tensor): NativeInput {
-    if (!(input instanceof Tensor)) throw invalid('input', 'a Tensor', input);
-    const { data, shape, layout } = input;
-    const [n, h, w, c] = batchSizes(input);
-    if (c !== this.channels) {
-      throw shapeError(`Expected images of ${this.channels} channels but received ${show(shape)}, ${layout}`);
-    }
-    if (n * h * w === 0) {
-      throw shapeError(`Expected at least one image and one pixel but received ${show(shape)}, ${layout}`);
-    }
-    if (n > this.maxBatch) {
-      const advice = `split the batch, or compile with maxBatch: ${n}`;
-      throw shapeError(`Expected at most ${this.maxBatch} images but received ${n}: ${advice}`);
-    }
-    if (data.length !== n * h * w * c) {
-      throw invalid('input', 'a tensor that still has its data', 'one whose buffer was detached');
-    }
-    return { data, layout, n, h, w };
-  }
-}
-
-type BatchSizes = [n: number, h: number, w: number, c: number];
-
-function batchSizes({ shape, layout }: Tensor): BatchSizes {
-  if (shape.length !== 4) {
-    const order = layout === 'NHWC' ? '[n, h, w, c]' : '[n, c, h, w]';
-    throw shapeError(`Expected a batch ${order} but received ${show(shape)}; one image is a batch of 1`);
-  }
-  return (layout === 'NHWC' ? shape : [0, 2, 3, 1].map((i) => shape[i])) as BatchSizes;
-}
-
-function shapeError(message: string): ResNetError {
-  return new ResNetError('INVALID_SHAPE', message);
 }
