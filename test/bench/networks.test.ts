@@ -22,22 +22,25 @@ test('an unknown name is refused, with the nearest', async () => {
   await expect(benchNetwork('resnet5O')).rejects.toThrow(expect.objectContaining(refusal));
 });
 
-// Activations that vanish or overflow would be computed at another speed than those of trained networks.
-test('normalised activations keep a variance around 1', async () => {
-  const { model } = await benchNetwork('cifar-resnet20');
-  const norms = model.graph.nodes.filter((node): node is BatchNormNode => node.op === 'batch_norm');
-  const session = await compileModel(model, { device: 'cpu', outputs: norms.map((node) => node.name) });
-  try {
-    const pixels = new Float32Array(2 * 3 * 32 * 32);
-    new Random(0, 0).fillNormal(pixels, 1);
-    const results = await session.run(Tensor.fromFloat32(pixels, [2, 3, 32, 32]));
-    for (const { name } of norms) {
-      const data = results[name]?.data as Float32Array;
-      const meanSquare = data.reduce((sum, value) => sum + value * value, 0) / data.length;
-      expect(meanSquare, name).toBeGreaterThan(0.1);
-      expect(meanSquare, name).toBeLessThan(10);
+// Activations that vanish, overflow or are the same for all images would be another task than those of trained networks.
+test.each(['cifar-resnet20', 'resnet50', 'resnext50_32x4d'])(
+  'activations of %s are like a trained network’s',
+  async (name) => {
+    const { model } = await benchNetwork(name);
+    const norms = model.graph.nodes.filter((node): node is BatchNormNode => node.op === 'batch_norm');
+    const session = await compileModel(model, { device: 'cpu', outputs: norms.map((node) => node.name) });
+    try {
+      const pixels = new Float32Array(2 * 3 * 64 * 64);
+      new Random(0, 0).fillNormal(pixels, 1);
+      const results = await session.run(Tensor.fromFloat32(pixels, [2, 3, 64, 64]));
+      const values = norms.map(({ name }) => [name, results[name]?.data as Float32Array] as const);
+      for (const [name, data] of values) {
+        const meanSquare = data.reduce((sum, value) => sum + value * value, 0) / data.length;
+        expect(meanSquare, name).toBeGreaterThan(0.2);
+        expect(meanSquare, name).toBeLessThan(5);
+      }
+    } finally {
+      await session.close();
     }
-  } finally {
-    await session.close();
-  }
-});
+  },
+);
