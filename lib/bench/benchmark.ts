@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { checkInteger, checkOneOf, invalid } from '../is.js';
 import { native } from '../runtime/native.js';
@@ -8,6 +7,7 @@ import { NetworkFiles } from './network-files.js';
 import { benchNetworkNames } from './networks.js';
 import { findPeer, PEERS, type PeerName } from './peers.js';
 import { type Cell, type CellKey, FORMAT, type Results, VERSION } from './results.js';
+import { ownVersion } from './versions.js';
 
 /** Every network is measured with every dtype, on every device, at every batch. */
 export interface BenchOptions {
@@ -100,9 +100,4 @@ function* cellsOf(files: NetworkFiles, options: BenchOptions): Generator<CellKey
       }
     }
   }
-}
-
-function ownVersion(): string {
-  const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
-  return version;
 }

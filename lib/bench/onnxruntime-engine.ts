@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
 import { type LoadedNetwork, serveEngine } from './engine-loop.js';
 import type { LoadRequest } from './protocol.js';
+import { versionOf } from './versions.js';
 
 // The process that holds onnxruntime-node while it is measured. It is no dependency: the parent found it, and its
 // path is the argument. Of its types, this is what is used.
@@ -35,19 +35,6 @@ async function load(request: LoadRequest, input: Float32Array): Promise<LoadedNe
   });
   const batch = new Tensor('float32', input, request.shape);
   return { run: async () => (await session.run({ input: batch })).logits?.data as Float32Array };
-}
-
-/** The nearest package.json above the module's entry names its version. */
-function versionOf(entry: string): string {
-  for (let folder = dirname(entry); folder !== dirname(folder); folder = dirname(folder)) {
-    try {
-      const { version } = require(join(folder, 'package.json')) as { version?: string };
-      if (version !== undefined) return version;
-    } catch {
-      // No package.json in this folder.
-    }
-  }
-  return 'unknown';
 }
 
 await serveEngine({ version: versionOf(modulePath), load });

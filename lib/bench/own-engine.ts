@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module';
 import { loadModel } from '../models/load.js';
 import { type ComputeDType, compileModel } from '../runtime/compile.js';
 import type { Session } from '../runtime/session.js';
@@ -6,6 +5,7 @@ import { Tensor } from '../tensor.js';
 import { type LoadedNetwork, serveEngine } from './engine-loop.js';
 import type { LoadRequest, ProfileAnswer } from './protocol.js';
 import { median } from './statistics.js';
+import { ownVersion } from './versions.js';
 
 // The process that holds this package while it is measured.
 
@@ -32,5 +32,4 @@ async function profile(session: Session, batch: Tensor, runs: number): Promise<P
   return { steps };
 }
 
-const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
-await serveEngine({ version, load });
+await serveEngine({ version: ownVersion(), load });

@@ -16,6 +16,7 @@ export type PeerName = (typeof PEERS)[number];
 export type FoundEngine = EngineCommand | { readonly engine: string; readonly reason: string };
 
 const PEERS_FOLDER = fileURLToPath(new URL('../../bench/peers/', import.meta.url));
+const ONNXRUNTIME_FOLDERS = [PEERS_FOLDER, process.cwd()];
 
 export function ownEngine(): EngineCommand {
   return { engine: OWN, file: process.execPath, args: [besideThis('own-engine.js')] };
@@ -28,7 +29,7 @@ export function ownEngine(): EngineCommand {
 export function findPeer(
   name: PeerName,
   python: string | undefined,
-  folders: readonly string[] = [PEERS_FOLDER, process.cwd()],
+  folders: readonly string[] = ONNXRUNTIME_FOLDERS,
 ): FoundEngine {
   if (name === 'onnxruntime') return findOnnxRuntime(folders);
   if (python === undefined)
@@ -42,16 +43,24 @@ export function findPeer(
 
 function findOnnxRuntime(folders: readonly string[]): FoundEngine {
   const engine = 'onnxruntime';
+  const path = resolveOnnxRuntime(folders);
+  if (path !== undefined) {
+    return { engine, file: process.execPath, args: [besideThis('onnxruntime-engine.js'), path] };
+  }
+  const install = 'npm install --ignore-scripts in bench/peers (or in the folder that you are in) gets it';
+  return { engine, reason: `onnxruntime-node is not installed: ${install}` };
+}
+
+/** The path of onnxruntime-node's entry, from the first of the folders that has it. */
+export function resolveOnnxRuntime(folders: readonly string[] = ONNXRUNTIME_FOLDERS): string | undefined {
   for (const folder of folders) {
     try {
-      const path = createRequire(join(folder, 'package.json')).resolve('onnxruntime-node');
-      return { engine, file: process.execPath, args: [besideThis('onnxruntime-engine.js'), path] };
+      return createRequire(join(folder, 'package.json')).resolve('onnxruntime-node');
     } catch {
       // Not from here: the next.
     }
   }
-  const install = 'npm install --ignore-scripts in bench/peers (or in the folder that you are in) gets it';
-  return { engine, reason: `onnxruntime-node is not installed: ${install}` };
+  return undefined;
 }
 
 /** Why a peer has nothing to set against a cell; undefined if it has. */

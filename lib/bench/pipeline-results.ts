@@ -7,8 +7,9 @@ export const PIPELINE_FORMAT = 'resnet-native-pipeline';
 /** One pass over all files. */
 export interface PipelineRound {
   readonly seconds: number;
-  /** How late the event loop was, at the 99th percentile, while the pass was under way. */
+  /** How late the event loop was while the pass was under way: at the 99th percentile of its turns, and at worst. */
   readonly eventLoopP99Ms: number;
+  readonly eventLoopWorstMs: number;
 }
 
 export interface PipelineMeasurement {
@@ -18,9 +19,12 @@ export interface PipelineMeasurement {
   readonly loadAndFirstMs: number;
   readonly peakRssBytes: number;
   readonly rounds: readonly PipelineRound[];
-  /** Medians of the rounds. */
+  /** The median of the rounds. */
   readonly imagesPerSecond: number;
+  /** The median of the rounds. */
   readonly eventLoopP99Ms: number;
+  /** Of all rounds. */
+  readonly eventLoopWorstMs: number;
 }
 
 export interface PipelineCell {
@@ -30,10 +34,10 @@ export interface PipelineCell {
   readonly batch: number;
   /** Ours first. */
   readonly engines: readonly PipelineMeasurement[];
-  /** The median over the rounds of how much faster ours was. */
-  readonly ratio: number;
-  /** The share of images that both give the same likeliest class. */
-  readonly sameTop1: number;
+  /** Where a peer was measured: the median over the rounds of how much faster ours was. */
+  readonly ratio?: number;
+  /** The share of images that both give the same likeliest class; their preprocessing differs. */
+  readonly sameTop1?: number;
 }
 
 export interface PipelineResults {
