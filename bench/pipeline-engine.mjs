@@ -1,5 +1,5 @@
-// One engine of bench/pipeline.mjs, in a process of its own: image files to their likeliest classes, by this package or by sharp
-// and onnxruntime-node. Requests and answers are lines of JSON, as in lib/bench/protocol.ts.
+// One engine of bench/pipeline.mjs, in a process of its own: image files to their likeliest classes, by this package or
+// by sharp and onnxruntime-node. Requests and answers are lines of JSON, as in lib/bench/protocol.ts.
 //
 //   node bench/pipeline-engine.mjs resnet-native
 //   node bench/pipeline-engine.mjs onnxruntime PATH-OF-ONNXRUNTIME-NODE

@@ -1,5 +1,5 @@
-// `npm run bench:report`: the README's tables and docs/plots from bench/results/*.json. Needs a built dist/; what it does
-// is described and written in lib/bench/write-report.ts.
+// `npm run bench:report`: the README's tables and docs/plots from bench/results/*.json. Needs a built dist/; what it
+// does is described and written in lib/bench/write-report.ts.
 
 import { writeReport } from '../dist/bench/write-report.js';
 import { fail, root } from './tools.mjs';

@@ -2,7 +2,7 @@
 
     python peer.py openvino|torch
 
-Reads requests from standard input and answers on standard output, a line of JSON each; lib/bench/protocol.ts describes them.
+Reads requests from standard input and answers on standard output, a line of JSON each: see lib/bench/protocol.ts.
 """
 
 import importlib

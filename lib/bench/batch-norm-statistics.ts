@@ -87,7 +87,7 @@ function rectified({ mean, variance }: Moments): Moments {
   return { mean: Float64Array.from(pairs, ([m]) => m), variance: Float64Array.from(pairs, ([, v]) => v) };
 }
 
-/** Of the largest in a window after a ReLU: neighbours are alike, so that 3 × 3 of them count as about 5 that are not. */
+/** Of the largest in a window after a ReLU: neighbours are alike, and 3 × 3 of them count as about 5 that are not. */
 function largestOfNeighbours({ mean, variance }: Moments): Moments {
   return {
     mean: mean.map((value, i) => value + 1.3 * Math.sqrt(variance[i] as number)),

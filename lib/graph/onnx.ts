@@ -24,8 +24,8 @@ const MAX_BYTES = 2 ** 31 - 1;
 /**
  * The network as a standard ONNX file, with float32 parameters and nothing folded or fused. Its input, `input`, is
  * float32 [batch, channels, height, width], already normalised; all of these but the channels are free.
- * @throws ResNetError `UNKNOWN_NODE` for outputs the network has not, `INVALID_ARGUMENT` for other options, `UNSUPPORTED`
- * for a network beyond the 2 GB that one ONNX file can hold.
+ * @throws ResNetError `UNKNOWN_NODE` for outputs the network has not, `INVALID_ARGUMENT` for other options,
+ * `UNSUPPORTED` for a network beyond the 2 GB that one ONNX file can hold.
  */
 export function toOnnx(
   model: Pick<Compilable, 'graph' | 'parameters'>,
