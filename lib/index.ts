@@ -60,11 +60,13 @@ export { Batcher, type BatcherOptions, type BatchRunOptions, type BatchSession }
 export type { CompileOptions, ComputeDType } from './runtime/compile.js';
 export { type Device, devices } from './runtime/devices.js';
 export type { PlanStep, Results, RunOptions, Session, StepProfile } from './runtime/session.js';
+export type { BatchListener, ModelSource } from './server/models.js';
+export type { ServedModelOptions } from './server/served-model.js';
+export { createServer, type InferenceServer, type ServerOptions } from './server/server.js';
 export {
   type Classifier,
   type ClassifierOptions,
   createClassifier,
-  type Prediction,
 } from './tasks/classifier.js';
 export {
   createFeatureExtractor,
@@ -72,6 +74,7 @@ export {
   type FeatureExtractorOptions,
   type Features,
 } from './tasks/extractor.js';
+export type { Prediction } from './tasks/predictions.js';
 export { type Layout, Tensor, type TensorDType } from './tensor.js';
 export * as transforms from './transforms/index.js';
 export { type LoadReport, loadStateDict } from './weights/load.js';

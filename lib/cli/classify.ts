@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
-import { type Classifier, createClassifier, type Failure, type Prediction } from '../tasks/classifier.js';
+import { type Classifier, createClassifier, type Failure } from '../tasks/classifier.js';
 import { throwIfAborted } from '../tasks/pipeline.js';
+import type { Prediction } from '../tasks/predictions.js';
 import { chooseModel, readLabels } from './choose-model.js';
 import { addModelOptions, type ModelOptions, taskOptions } from './model-options.js';
 import { Progress } from './progress.js';

@@ -3,25 +3,15 @@ import type { Graph } from '../graph/graph.js';
 import { resolveNode } from '../graph/names.js';
 import { checkInteger, checkOneOf, invalid } from '../is.js';
 import type { Compilable } from '../models/model.js';
-import type { Results, Session } from '../runtime/session.js';
+import type { Session } from '../runtime/session.js';
 import type { Tensor } from '../tensor.js';
 import { checkModel, createImagePath, type ImagePath, type ImageTaskOptions } from './image-path.js';
 import type { ImageInput } from './images.js';
-import { softmax } from './softmax.js';
-import { topK } from './topk.js';
+import { type Prediction, predictionsOf } from './predictions.js';
 
 export interface ClassifierOptions extends ImageTaskOptions {
   /** Class names in the order of the logits. Default: those of the model, else `label: null`. */
   readonly labels?: readonly string[] | undefined;
-}
-
-/** One of the classes an image may be of. */
-export interface Prediction {
-  /** Of the logit. */
-  readonly index: number;
-  readonly label: string | null;
-  /** 0 to 1: the softmax over all classes. */
-  readonly probability: number;
 }
 
 /** In the place of an image that could not be read. */
@@ -80,7 +70,9 @@ export class Classifier {
     const k = checkInteger('topK', options.topK ?? 5, 1);
     const onError = checkOneOf('onError', options.onError ?? 'throw', ['throw', 'return']);
     for await (const outcome of this.#path.run(items, { signal: options.signal, onError })) {
-      yield 'error' in outcome ? outcome : this.#predictions(outcome.rows, k);
+      yield 'error' in outcome
+        ? outcome
+        : predictionsOf((outcome.rows.logits as Tensor<Float32Array>).data, this.labels, k);
     }
   }
 
@@ -91,17 +83,6 @@ export class Classifier {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  #predictions(rows: Readonly<Results>, k: number): Prediction[] {
-    const logits = (rows.logits as Tensor<Float32Array>).data;
-    const probabilities = softmax(logits);
-    // Ranked by logit, because different logits may have equal probabilities (both 0, say).
-    return topK(logits, k).map((index) => ({
-      index,
-      label: this.labels?.[index] ?? null,
-      probability: probabilities[index] as number,
-    }));
   }
 }
 
@@ -124,7 +105,11 @@ export async function createClassifier(
   return new Classifier(await createImagePath(model, { ...rest, outputs: ['logits'] }), names);
 }
 
-function labelsFor(model: Compilable, labels: readonly string[] | undefined): readonly string[] | undefined {
+/** The class names of a model, or those given instead of them. */
+export function labelsFor(
+  model: Compilable,
+  labels: readonly string[] | undefined,
+): readonly string[] | undefined {
   const classes = classCount(model.graph);
   if (labels === undefined) {
     // A network whose last layer was replaced no longer has the classes of its weights.

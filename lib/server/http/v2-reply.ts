@@ -1,0 +1,47 @@
+import type { FastifyReply } from 'fastify';
+import type { OutputTensor } from '../protocol/infer.js';
+import type { ServedModel } from '../served-model.js';
+import type { HttpInferRequest } from './v2-body.js';
+
+/** The protocol's answer: JSON, and behind it the bytes of the outputs that were asked for as such. */
+export function sendOutputs(
+  reply: FastifyReply,
+  model: ServedModel,
+  request: HttpInferRequest,
+  outputs: readonly OutputTensor[],
+): FastifyReply {
+  const binary: Buffer[] = [];
+  const tensors = outputs.map((output) => {
+    const { name, datatype, shape } = output;
+    if (!request.binaryOutputs(name))
+      return { name, datatype, shape, data: Array.from<unknown>(output.data) };
+    const bytes = bytesOf(output);
+    binary.push(bytes);
+    return { name, datatype, shape, parameters: { binary_data_size: bytes.length } };
+  });
+  const json = JSON.stringify({
+    model_name: model.name,
+    model_version: model.version,
+    ...(request.id !== undefined && { id: request.id }),
+    outputs: tensors,
+  });
+  if (binary.length === 0) return reply.type('application/json').send(json);
+  const head = Buffer.from(json);
+  reply.header('inference-header-content-length', head.length).type('application/octet-stream');
+  return reply.send(Buffer.concat([head, ...binary]));
+}
+
+/** Little-endian values; texts each behind its length in 4 bytes. */
+export function bytesOf(output: OutputTensor): Buffer {
+  if (output.datatype === 'FP32') {
+    const { buffer, byteOffset, byteLength } = output.data;
+    return Buffer.from(buffer, byteOffset, byteLength);
+  }
+  const parts = output.data.flatMap((value) => {
+    const bytes = Buffer.from(value);
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(bytes.length);
+    return [length, bytes];
+  });
+  return Buffer.concat(parts);
+}

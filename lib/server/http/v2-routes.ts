@@ -1,0 +1,68 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { Models } from '../models.js';
+import { infer } from '../protocol/infer.js';
+import { EXTENSIONS, modelConfig, modelMetadata, modelStats } from '../protocol/metadata.js';
+import { badRequest, RequestError } from '../request-error.js';
+import { clientGone } from './client-gone.js';
+import { parseInferBody } from './v2-body.js';
+import { sendOutputs } from './v2-reply.js';
+
+export interface V2Options {
+  readonly models: Models;
+  readonly serverVersion: string;
+  /** Whether clients may load and unload models. */
+  readonly repository: boolean;
+}
+
+type NamedRequest = FastifyRequest<{ Params: { model: string; version?: string } }>;
+
+/** The Open Inference Protocol, version 2. */
+export async function v2Routes(app: FastifyInstance, options: V2Options): Promise<void> {
+  const { models, serverVersion } = options;
+  // Bodies are taken as they are: clients send JSON with bytes behind it, under any content type or none.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+
+  app.get('/v2', () => ({ name: 'resnet-native', version: serverVersion, extensions: EXTENSIONS }));
+  app.get('/v2/models/stats', () => ({ model_stats: models.list().map(modelStats) }));
+  const named = ({ params }: NamedRequest) => models.get(params.model, params.version);
+  for (const path of ['/v2/models/:model', '/v2/models/:model/versions/:version']) {
+    app.get(path, (request: NamedRequest) => modelMetadata(named(request)));
+    app.get(`${path}/config`, (request: NamedRequest) => modelConfig(named(request)));
+    app.get(`${path}/stats`, (request: NamedRequest) => ({ model_stats: [modelStats(named(request))] }));
+    app.get(`${path}/ready`, (request: NamedRequest) => ({ name: named(request).name, ready: true }));
+    app.post(`${path}/infer`, (request: NamedRequest, reply) => {
+      const model = named(request);
+      return model.use(async () => {
+        if (!Buffer.isBuffer(request.body)) throw badRequest('Expected a body with the inputs');
+        const header = request.headers['inference-header-content-length'];
+        const parsed = parseInferBody(request.body, header as string | undefined);
+        return sendOutputs(reply, model, parsed, await infer(model, parsed, clientGone(reply)));
+      });
+    });
+  }
+  repositoryRoutes(app, options);
+  app.all('/v2/systemsharedmemory/*', refuseSharedMemory);
+  app.all('/v2/cudasharedmemory/*', refuseSharedMemory);
+}
+
+function repositoryRoutes(app: FastifyInstance, { models, repository }: V2Options): void {
+  app.post('/v2/repository/index', () => models.index());
+  const changes = {
+    load: (name: string) => models.load(name),
+    unload: (name: string) => models.unload(name),
+  };
+  for (const [change, apply] of Object.entries(changes)) {
+    app.post(`/v2/repository/models/:model/${change}`, async ({ params }: NamedRequest) => {
+      if (!repository) {
+        throw new RequestError(403, 'UNSUPPORTED', `This server does not let clients ${change} models`);
+      }
+      await apply(params.model);
+      return {};
+    });
+  }
+}
+
+function refuseSharedMemory(): never {
+  throw badRequest('Shared memory is not supported: send tensors in the body, as binary data or JSON');
+}

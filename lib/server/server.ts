@@ -1,0 +1,214 @@
+import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import type { AddressInfo } from 'node:net';
+import compress from '@fastify/compress';
+import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify';
+import { ResNetError } from '../errors.js';
+import { checkInteger, didYouMean, invalid, show } from '../is.js';
+import { fileError } from '../weights/source.js';
+import { answerErrors } from './http/errors.js';
+import { type Gate, InFlight, operationRoutes, watchRequests } from './http/operations.js';
+import { v2Routes } from './http/v2-routes.js';
+import { Metrics } from './metrics.js';
+import { type BatchListener, type ModelSource, Models } from './models.js';
+import type { ServedModelOptions } from './served-model.js';
+
+export interface ServerOptions {
+  /** What is served, by name: models, paths of their files, or either with options of its own. */
+  readonly models: Readonly<Record<string, ModelSource>>;
+  /** Default: loopback, which nothing outside the machine reaches. */
+  readonly host?: string | undefined;
+  /** 0: any that is free. Default 8000. */
+  readonly port?: number | undefined;
+  /** For all models that do not say it themselves: device, dtype, threads, maxBatch, maxQueue, outputs, … */
+  readonly defaults?: Omit<ServedModelOptions, 'model' | 'labels' | 'version'> | undefined;
+  /** Bytes of the largest request. Default: what a batch of every model takes as JSON, and at least 16 MiB. */
+  readonly bodyLimit?: number | undefined;
+  /** How long a client may take to send a request, in milliseconds. Default 60,000. */
+  readonly requestTimeoutMs?: number | undefined;
+  /** How long `close` waits for answers under way, in milliseconds. Default 30,000. */
+  readonly drainMs?: number | undefined;
+  /** Whether clients may load and unload models. Default false. */
+  readonly repository?: boolean | undefined;
+  /** Needed as `Authorization: Bearer TOKEN` by all requests but health checks and the page. Default: none. */
+  readonly token?: string | undefined;
+  /** Paths of the key and the certificate (PEM) for HTTPS. */
+  readonly tls?: { readonly key: string; readonly cert: string } | undefined;
+  /** As Fastify takes it: true for JSON lines on standard output. Default false. */
+  readonly logger?: FastifyServerOptions['logger'];
+  /** Is told of every batch that has run: a place for traces. */
+  readonly onBatch?: BatchListener | undefined;
+}
+
+const OPTIONS: readonly string[] = [
+  'models',
+  'host',
+  'port',
+  'defaults',
+  'bodyLimit',
+  'requestTimeoutMs',
+  'drainMs',
+  'repository',
+  'token',
+  'tls',
+  'logger',
+  'onBatch',
+] satisfies (keyof ServerOptions)[];
+
+const { version: VERSION } = createRequire(import.meta.url)('../../package.json') as { version: string };
+const MIN_BODY_LIMIT = 2 ** 24;
+// A float as JSON: sign, digits, exponent and comma.
+const JSON_BYTES_PER_VALUE = 14;
+
+/** An inference server. Made by `createServer`; its models are loaded and warm. */
+export class InferenceServer {
+  #open = true;
+  #closing: Promise<void> | undefined;
+
+  constructor(
+    /** The Fastify instance, for routes and hooks of your own before `listen`. */
+    readonly app: FastifyInstance,
+    readonly models: Models,
+    private readonly inFlight: InFlight,
+    private readonly options: ServerOptions,
+  ) {}
+
+  /** False once `close` was called. */
+  get isOpen(): boolean {
+    return this.#open;
+  }
+
+  /**
+   * Starts to answer.
+   * @returns the address, such as `http://127.0.0.1:8000`.
+   * @throws ResNetError `INVALID_ARGUMENT` when the address cannot be had: a port in use, a host that is not here.
+   */
+  async listen(): Promise<string> {
+    const { host = '127.0.0.1', port = 8000 } = this.options;
+    try {
+      await this.app.listen({ host, port });
+    } catch (cause) {
+      const message = `Cannot listen on ${host}:${port}: ${(cause as Error).message}`;
+      throw new ResNetError('INVALID_ARGUMENT', message, { cause });
+    }
+    return this.url;
+  }
+
+  /** Where it listens. */
+  get url(): string {
+    const { address, family, port } = this.app.server.address() as AddressInfo;
+    const host = family === 'IPv6' ? `[${address}]` : address;
+    return `${this.options.tls ? 'https' : 'http'}://${host}:${port}`;
+  }
+
+  /** Takes no more requests, answers those it has, and frees the models. Any number of times. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#open = false;
+    await this.inFlight.none(this.options.drainMs ?? 30_000);
+    await this.app.close();
+    await this.models.close();
+  }
+}
+
+/**
+ * Loads models and makes an HTTP server of them: the Open Inference Protocol, image endpoints, metrics and a web page.
+ *
+ * ```ts
+ * const server = await createServer({ models: { resnet50: 'resnet50.safetensors' }, port: 8000 });
+ * console.log(await server.listen());
+ * ```
+ * @throws ResNetError `INVALID_ARGUMENT`, `FILE` for TLS files, and what loading and compiling throw.
+ */
+export async function createServer(options: ServerOptions): Promise<InferenceServer> {
+  checkOptions(options);
+  const tls = options.tls && (await readTls(options.tls));
+  const listeners: BatchListener[] = options.onBatch ? [options.onBatch] : [];
+  const models: Models = new Models(options.models, options.defaults ?? {}, (name, report) => {
+    for (const listener of listeners) listener(name, report);
+  });
+  const metrics = new Metrics(() => models);
+  listeners.push((name, report) => metrics.batch(name, report));
+  await models.loadAll().catch(async (error) => {
+    await models.close();
+    throw error;
+  });
+
+  const app = createApp(options, tls, bodyLimitFor(models));
+  const inFlight = new InFlight();
+  const server = new InferenceServer(app, models, inFlight, options);
+  const { token, repository = false } = options;
+  const gate: Gate = { isOpen: () => server.isOpen, token, open: () => false, metrics };
+  watchRequests(app, gate, inFlight);
+  answerErrors(app, ({ code }) => metrics.error(code));
+  await app.register(compress, { global: true, encodings: ['gzip', 'deflate'], threshold: 1024 });
+  await app.register(operationRoutes, gate);
+  await app.register(v2Routes, { models, serverVersion: VERSION, repository });
+  return server;
+}
+
+function createApp(
+  { logger = false, bodyLimit, requestTimeoutMs = 60_000 }: ServerOptions,
+  tls: { key: Buffer; cert: Buffer } | undefined,
+  defaultBodyLimit: number,
+): FastifyInstance {
+  const common = {
+    logger,
+    bodyLimit: bodyLimit ?? defaultBodyLimit,
+    // Of receiving a whole request: slow clients must not hold connections.
+    requestTimeout: requestTimeoutMs,
+    genReqId: ({ headers }: { headers: Record<string, unknown> }) => requestId(headers['x-request-id']),
+  };
+  // Node looks for requests that take too long only so often: every 30 s by default.
+  const server = { connectionsCheckingInterval: Math.min(requestTimeoutMs, 5000) };
+  const app = tls
+    ? Fastify({ ...common, https: { ...server, ...tls } })
+    : Fastify({ ...common, http: server });
+  // Fastify's type depends on the kind of server, which nothing here does.
+  return app as FastifyInstance;
+}
+
+/** The client's own id where it is one that logs can hold. */
+function requestId(header: unknown): string {
+  return typeof header === 'string' && /^[\w.:-]{1,128}$/.test(header) ? header : randomUUID();
+}
+
+function bodyLimitFor(models: Models): number {
+  const sizes = models.list().map(({ batcher, transform, session }) => {
+    return batcher.maxBatch * session.channels * transform.cropSize ** 2 * JSON_BYTES_PER_VALUE;
+  });
+  return Math.max(MIN_BODY_LIMIT, ...sizes);
+}
+
+function checkOptions(options: ServerOptions): void {
+  if (typeof options !== 'object' || options === null) throw invalid('options', 'an object', options);
+  for (const name of Object.keys(options)) {
+    if (OPTIONS.includes(name)) continue;
+    const hint = didYouMean(name, OPTIONS);
+    throw new ResNetError('INVALID_ARGUMENT', `createServer has no option ${show(name)}${hint}`);
+  }
+  const { models, port, bodyLimit, requestTimeoutMs, drainMs, token } = options;
+  if (typeof models !== 'object' || models === null) throw invalid('models', 'models by name', models);
+  if (port !== undefined) checkInteger('port', port, 0, 65_535);
+  if (bodyLimit !== undefined) checkInteger('bodyLimit', bodyLimit, 1);
+  if (requestTimeoutMs !== undefined) checkInteger('requestTimeoutMs', requestTimeoutMs, 1);
+  if (drainMs !== undefined) checkInteger('drainMs', drainMs, 0);
+  if (token !== undefined && (typeof token !== 'string' || token === '')) {
+    throw invalid('token', 'a string that is not empty', token);
+  }
+}
+
+async function readTls({ key, cert }: { key: string; cert: string }): Promise<{ key: Buffer; cert: Buffer }> {
+  const read = (path: string) =>
+    readFile(path).catch((error) => Promise.reject(fileError(path, 'read', error)));
+  return { key: await read(key), cert: await read(cert) };
+}
