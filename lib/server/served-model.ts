@@ -47,6 +47,7 @@ export class ServedModel {
   };
   readonly batcher: Batcher;
   #users = 0;
+  #decoding = 0;
   #unused: (() => void) | undefined;
 
   private constructor(
@@ -127,6 +128,23 @@ export class ServedModel {
       );
     }
     return this.batcher.run(input, options);
+  }
+
+  /** Runs `work` unless as many images are being decoded as may wait: they are large, and all would be in memory. */
+  async decoding<T>(work: () => Promise<T>): Promise<T> {
+    const { maxQueue, maxBatch } = this.batcher;
+    if (this.#decoding >= maxQueue + maxBatch) {
+      throw new ResNetError(
+        'QUEUE_FULL',
+        `${this.#decoding} images are being decoded already; try again later`,
+      );
+    }
+    this.#decoding++;
+    try {
+      return await work();
+    } finally {
+      this.#decoding--;
+    }
   }
 
   /** Waits until nobody uses the model, and frees it. */

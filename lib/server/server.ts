@@ -8,6 +8,8 @@ import { ResNetError } from '../errors.js';
 import { checkInteger, didYouMean, invalid, show } from '../is.js';
 import { fileError } from '../weights/source.js';
 import { answerErrors } from './http/errors.js';
+import { imageRoutes } from './http/image-routes.js';
+import { openApi } from './http/openapi.js';
 import { type Gate, InFlight, operationRoutes, watchRequests } from './http/operations.js';
 import { v2Routes } from './http/v2-routes.js';
 import { Metrics } from './metrics.js';
@@ -152,6 +154,8 @@ export async function createServer(options: ServerOptions): Promise<InferenceSer
   answerErrors(app, ({ code }) => metrics.error(code));
   await app.register(compress, { global: true, encodings: ['gzip', 'deflate'], threshold: 1024 });
   await app.register(operationRoutes, gate);
+  await app.register(imageRoutes, { models });
+  app.get('/openapi.json', () => openApi(VERSION, token !== undefined));
   await app.register(v2Routes, { models, serverVersion: VERSION, repository });
   return server;
 }
@@ -169,7 +173,8 @@ function createApp(
     genReqId: ({ headers }: { headers: Record<string, unknown> }) => requestId(headers['x-request-id']),
   };
   // Node looks for requests that take too long only so often: every 30 s by default.
-  const server = { connectionsCheckingInterval: Math.min(requestTimeoutMs, 5000) };
+  const connectionsCheckingInterval = Math.min(requestTimeoutMs, 5000);
+  const server = { connectionsCheckingInterval, headersTimeout: requestTimeoutMs };
   const app = tls
     ? Fastify({ ...common, https: { ...server, ...tls } })
     : Fastify({ ...common, http: server });

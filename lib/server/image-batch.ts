@@ -1,0 +1,56 @@
+import { ResNetError } from '../errors.js';
+import type { BatchRunOptions } from '../runtime/batcher.js';
+import type { Results } from '../runtime/session.js';
+import { type Pixels, stack } from '../tasks/images.js';
+import { Tensor } from '../tensor.js';
+import type { ServedModel } from './served-model.js';
+
+/** What became of an image: its row of each output, or why it could not be read. */
+export type ImageOutcome = { readonly rows: Readonly<Results> } | { readonly error: ResNetError };
+
+type Loaded = { readonly pixels: Pixels } | { readonly error: ResNetError };
+
+/**
+ * Decodes images, brings them into form, and runs them, in batches together with those of other requests. Outcomes are
+ * in the order of the images.
+ * @throws what `Batcher.run` throws.
+ */
+export async function runImages(
+  model: ServedModel,
+  images: readonly Uint8Array[],
+  options: BatchRunOptions,
+): Promise<ImageOutcome[]> {
+  const loaded = await Promise.all(images.map((image) => model.decoding(() => load(model, image))));
+  const good = loaded.flatMap((image) => ('pixels' in image ? [image.pixels] : []));
+  const { maxBatch } = model.batcher;
+  const batches: Promise<Results>[] = [];
+  for (let i = 0; i < good.length; i += maxBatch) {
+    const [first, ...rest] = good.slice(i, i + maxBatch) as [Pixels, ...Pixels[]];
+    batches.push(model.run(stack([first, ...rest]), options));
+  }
+  const results = await Promise.all(batches);
+  let next = 0;
+  return loaded.map((image) => {
+    if ('error' in image) return image;
+    const row = next++;
+    return { rows: rowOf(results[Math.floor(row / maxBatch)] as Results, row % maxBatch) };
+  });
+}
+
+async function load(model: ServedModel, image: Uint8Array): Promise<Loaded> {
+  try {
+    return { pixels: await model.transform(image) };
+  } catch (error) {
+    if (error instanceof ResNetError && error.code === 'IMAGE_DECODE') return { error };
+    throw error;
+  }
+}
+
+/** Row `i` of every output, without the dimension of images. */
+function rowOf(results: Results, i: number): Results {
+  const rows = Object.entries(results).map(([name, { data, shape }]) => {
+    const size = data.length / (shape[0] as number);
+    return [name, Tensor.fromFloat32(data.subarray(i * size, (i + 1) * size), shape.slice(1))] as const;
+  });
+  return Object.fromEntries(rows);
+}
