@@ -1,6 +1,18 @@
 /** ResNets in Node.js at the speed of the hardware. Everything public is exported here, and nothing else is. */
 
 export { AbortError, type ErrorCode, ResNetError, WeightsFormatError } from './errors.js';
+export {
+  type ExtractFeaturesOptions,
+  type ExtractProgress,
+  type ExtractSummary,
+  extractFeatures,
+} from './extract/extract-features.js';
+export type { FeatureFormat, StoredDType } from './extract/sinks/sink.js';
+export type { SourceAdapter } from './extract/sources/adapter.js';
+export { DirectoryAdapter } from './extract/sources/directory.js';
+export { HttpAdapter, type HttpAdapterOptions } from './extract/sources/http.js';
+export type { ExtractInput, ExtractInputs } from './extract/sources/inputs.js';
+export type { Stage, StageTimes } from './extract/stage-clock.js';
 export type { Graph, GraphNode } from './graph/graph.js';
 export { graphNodeNames } from './graph/names.js';
 export { type OnnxOptions, toOnnx } from './graph/onnx.js';
@@ -73,6 +85,8 @@ export {
   type FeatureExtractor,
   type FeatureExtractorOptions,
   type Features,
+  type KeyedFeatures,
+  type StreamOptions,
 } from './tasks/extractor.js';
 export type { Prediction } from './tasks/predictions.js';
 export { type Layout, Tensor, type TensorDType } from './tensor.js';

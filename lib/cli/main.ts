@@ -6,6 +6,7 @@ import { addBench } from './bench.js';
 import { addClassify } from './classify.js';
 import { endWhenStdoutCloses } from './closed-stdout.js';
 import { addDevices } from './devices.js';
+import { addExtract } from './extract.js';
 
 const DONE = 0;
 const FAILED = 1;
@@ -17,6 +18,7 @@ const EXAMPLES = `
 Examples:
   resnet-native classify digit.png                 with the model that the package ships
   resnet-native classify *.jpg --arch resnet50 --weights resnet50-11ad3fa6.pth --json
+  resnet-native extract photos --out features      features of all images in a folder
   resnet-native devices                            what computes here, and why something does not
   resnet-native bench --peers onnxruntime          how fast this machine is, and another engine on it
 
@@ -25,11 +27,14 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.`;
 function createProgram(signal: AbortSignal): Command {
   const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
   const program = new Command('resnet-native')
-    .description('ResNets at the speed of the hardware: classify images, see what computes here and how fast.')
+    .description(
+      'ResNets at the speed of the hardware: classify images, extract features, see what computes here and how fast.',
+    )
     .version(version)
     .addHelpText('after', EXAMPLES)
     .exitOverride();
   addClassify(program, signal);
+  addExtract(program, signal);
   addDevices(program);
   addBench(program, signal);
   return program;

@@ -16,12 +16,13 @@ export class Progress {
     private readonly stream: WriteStream = process.stderr,
   ) {}
 
-  update(done: number, total: number): void {
+  /** @param note goes behind the bar. */
+  update(done: number, total: number | undefined, note = ''): void {
     const now = performance.now();
     if (!this.stream.isTTY || now < this.#nextFrame) return;
     this.#nextFrame = now + FRAME_MS;
     this.#visible = true;
-    const line = progressLine(done, total, (now - this.#start) / 1000, this.unit);
+    const line = progressLine(done, total, (now - this.#start) / 1000, this.unit) + note;
     this.stream.write(`\r\x1b[K${line.slice(0, this.stream.columns - 1)}`);
   }
 
@@ -32,8 +33,9 @@ export class Progress {
   }
 }
 
-/** `██████████░░░░░░░░░░░░░░  120/400  33.4 images/s  9 s left` */
-export function progressLine(done: number, total: number, seconds: number, unit: string): string {
+/** `██████████░░░░░░░░░░░░░░  120/400  33.4 images/s  9 s left`, or `120  33.4 images/s` of nobody knows how many. */
+export function progressLine(done: number, total: number | undefined, seconds: number, unit: string): string {
+  if (total === undefined) return `${Math.round(done)}  ${(done / seconds).toFixed(1)} ${unit}/s`;
   const filled = Math.floor((BAR_WIDTH * done) / total);
   const bar = '█'.repeat(filled) + '░'.repeat(BAR_WIDTH - filled);
   const rate = done / seconds;

@@ -1,10 +1,13 @@
 import { ResNetError } from '../errors.js';
+import { computeBatches } from '../extract/batches.js';
+import { type ExtractInputs, inputEntries } from '../extract/sources/inputs.js';
+import { stageClocks } from '../extract/stage-clock.js';
 import { resolveNode } from '../graph/names.js';
-import { invalid, show } from '../is.js';
+import { checkOneOf, invalid, show } from '../is.js';
 import type { Compilable } from '../models/model.js';
-import type { Session } from '../runtime/session.js';
+import type { Results, Session } from '../runtime/session.js';
 import { Tensor } from '../tensor.js';
-import { createImagePath, type ImagePath, type ImageTaskOptions } from './image-path.js';
+import { createImagePath, type ImagePath, type ImageTaskOptions, rowsOf } from './image-path.js';
 import { eachImage, type ImageInput } from './images.js';
 
 export interface FeatureExtractorOptions extends ImageTaskOptions {
@@ -18,6 +21,21 @@ export interface ExtractOptions {
 
 /** Features by the name asked for. The first dimension is the images. */
 export type Features = Record<string, Tensor<Float32Array>>;
+
+export interface StreamOptions extends ExtractOptions {
+  /** What an image that cannot be read does: end the stream (the default), or give its error in its place. */
+  readonly onError?: 'throw' | 'return' | undefined;
+}
+
+/** An image of a stream. */
+export interface KeyedFeatures {
+  /** The path of the file as the source gives it; of a tar's member, the tar's with the member's name behind it. */
+  readonly key: string;
+  /** By the name asked for, without a dimension for the images; {} when there is an error. */
+  readonly features: Features;
+  /** Only with `onError: 'return'`. */
+  readonly error?: ResNetError;
+}
 
 /** Computes inner features of images. Made by `createFeatureExtractor`; open until `close()`. */
 export class FeatureExtractor {
@@ -49,13 +67,51 @@ export class FeatureExtractor {
     for await (const outcome of this.#path.run(items, { signal, onError: 'throw' })) {
       if ('error' in outcome) throw outcome.error;
       for (const [name, value] of Object.entries(outcome.rows)) {
-        const shape = this.#pooled.has(name) ? value.shape.slice(0, 1) : value.shape;
+        const shape = this.#rowShape(name, value.shape);
         features[name] ??= emptyRows(count, shape);
         setRow(features[name], row, shape, value.data, name);
       }
       row++;
     }
     return features;
+  }
+
+  /**
+   * The features of any number of images, one after the other, in the order of `source`: paths of files, folders, globs,
+   * `.tar` shards and `@list` files, or adapters. Reading and decoding work ahead of computing, and all of them wait
+   * when nobody takes results: a bounded number of images is held.
+   *
+   * ```ts
+   * for await (const { key, features } of extractor.stream('photos')) index.add(key, features.avgpool.data);
+   * ```
+   * @throws ResNetError `INVALID_ARGUMENT` for what is no source, `FILE` for a source that is not there, an image's own
+   * error unless `onError: 'return'`, and what `session.run` throws; AbortError.
+   */
+  async *stream(
+    source: ExtractInputs,
+    { signal, onError = 'throw' }: StreamOptions = {},
+  ): AsyncGenerator<KeyedFeatures, void, undefined> {
+    checkOneOf('onError', onError, ['throw', 'return']);
+    const batches = computeBatches(inputEntries(source, signal), this.#path, stageClocks(), signal);
+    for await (const { images, results } of batches) {
+      let row = 0;
+      for (const { key, error } of images) {
+        if (error && onError === 'throw') throw error;
+        yield error ? { key, features: {}, error } : { key, features: this.#features(results, row++) };
+      }
+    }
+  }
+
+  #features(results: Results, row: number): Features {
+    const rows = Object.entries(rowsOf(results, row)).map(([name, { data, shape }]) => [
+      name,
+      Tensor.fromFloat32(data, this.#rowShape(name, shape)),
+    ]);
+    return Object.fromEntries(rows);
+  }
+
+  #rowShape(name: string, shape: readonly number[]): readonly number[] {
+    return this.#pooled.has(name) ? shape.slice(0, 1) : shape;
   }
 
   /** Runs in flight finish; later calls are refused. */

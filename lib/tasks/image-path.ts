@@ -83,7 +83,7 @@ function shapeOf(image: Loaded): string | undefined {
 }
 
 /** Row `i` of every output: views. */
-function rowsOf(results: Results, i: number): Results {
+export function rowsOf(results: Results, i: number): Results {
   const rows = Object.entries(results).map(([name, { data, shape }]) => {
     const size = data.length / (shape[0] as number);
     return [name, Tensor.fromFloat32(data.subarray(i * size, (i + 1) * size), shape.slice(1))] as const;

@@ -1,0 +1,126 @@
+import type { Command } from 'commander';
+import { type ExtractProgress, extractFeatures } from '../extract/extract-features.js';
+import type { FeatureFormat, StoredDType } from '../extract/sinks/sink.js';
+import { STAGES } from '../extract/stage-clock.js';
+import { throwIfAborted } from '../tasks/pipeline.js';
+import { chooseModel, readLabels } from './choose-model.js';
+import { addModelOptions, type ModelOptions, taskOptions } from './model-options.js';
+import { Progress } from './progress.js';
+import { percent } from './text.js';
+import { integer } from './usage.js';
+
+const EXAMPLES = `
+Inputs: image files, folders, globs in quotes, WebDataset shards (.tar) and @FILE, a list with a path a line.
+
+Examples:
+  resnet-native extract photos --out features --arch resnet50 --weights DEFAULT
+  resnet-native extract 'shards/*.tar' --out features --outputs layer3,avgpool --format parquet --resume
+  resnet-native extract @list.txt --out features --store-dtype float16 --normalize --json
+
+The folder gets part-00000.avgpool.npy (or .parquet, .safetensors), part-00000.index.jsonl with a line per image,
+{"key", "row"} or {"key", "error"}, and manifest.json. --resume goes on after whatever ended the last run.`;
+
+interface ExtractCommandOptions extends ModelOptions {
+  readonly out: string;
+  readonly outputs: string;
+  readonly format: string;
+  readonly storeDtype: string;
+  readonly pool?: true;
+  readonly normalize?: true;
+  readonly top: number;
+  readonly shardSize: number;
+  readonly batch: number;
+  readonly resume?: true;
+  readonly maxErrors?: number;
+  readonly json?: true;
+  readonly profile?: true;
+}
+
+const JSON_LINE_MS = 1000;
+
+/** `extract`: features of any number of images into files. */
+export function addExtract(program: Command, signal: AbortSignal): void {
+  const command = program
+    .command('extract')
+    .description('write features of any number of images to files')
+    .argument('<input...>', 'files, folders, globs, .tar shards, or @FILE with a path a line')
+    .requiredOption('--out <folder>', 'for the features; made if need be')
+    .option('--outputs <names>', 'nodes to extract, with commas between them', 'avgpool')
+    .option('--format <format>', 'npy, parquet or safetensors', 'npy')
+    .option('--store-dtype <dtype>', 'of the features in the files: float32 or float16', 'float32')
+    .option('--pool', 'average features over their height and width')
+    .option('--normalize', "bring each image's features to a length of 1")
+    .option('--top <n>', 'put the likeliest classes into the index', integer('--top', 0), 0)
+    .option('--shard-size <n>', 'images in a part', integer('--shard-size', 1), 10_000)
+    .option('--batch <n>', 'images in a run', integer('--batch', 1), 32)
+    .option('--resume', 'go on in a folder with features of the same kind')
+    .option('--max-errors <n>', 'bad images to put up with (default: all)', integer('--max-errors', 0))
+    .option('--json', 'print progress and summary as JSON lines and nothing else')
+    .option('--profile', 'show how busy each stage was');
+  addModelOptions(command)
+    .addHelpText('after', EXAMPLES)
+    .action((inputs: string[], options: ExtractCommandOptions) => extract(inputs, options, signal));
+}
+
+async function extract(
+  inputs: readonly string[],
+  options: ExtractCommandOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const labels = options.labels === undefined ? undefined : await readLabels(options.labels);
+  const model = await chooseModel(options);
+  throwIfAborted(signal);
+  const progress = new Progress('images');
+  const show = options.json ? jsonLines() : (seen: ExtractProgress) => showProgress(progress, seen);
+  const { out, pool, normalize, top, shardSize, batch, resume, maxErrors } = options;
+  try {
+    const summary = await extractFeatures(model, inputs, {
+      ...taskOptions(options),
+      out,
+      outputs: options.outputs.split(','),
+      format: options.format as FeatureFormat,
+      storeDtype: options.storeDtype as StoredDType,
+      ...{ pool, normalize, topK: top, labels, shardSize, batch, resume, maxErrors, signal },
+      onProgress: show,
+    });
+    progress.clear();
+    if (options.json) process.stdout.write(`${JSON.stringify({ event: 'done', ...summary })}\n`);
+    else process.stdout.write(summaryText(summary, out));
+    if (options.profile && !options.json) process.stdout.write(profileTable(summary));
+  } finally {
+    progress.clear();
+  }
+}
+
+function showProgress(bar: Progress, { images, skipped, total, errors, boundedBy }: ExtractProgress): void {
+  const left = total === undefined ? undefined : Math.max(total - skipped, images);
+  const bad = errors > 0 ? `  ${errors} bad` : '';
+  bar.update(images, left, `  ${boundedBy} bounds${bad}`);
+}
+
+/** At most one line a second: a program that reads them needs no more. */
+function jsonLines(): (progress: ExtractProgress) => void {
+  let next = 0;
+  return (progress) => {
+    if (performance.now() < next) return;
+    next = performance.now() + JSON_LINE_MS;
+    process.stdout.write(`${JSON.stringify({ event: 'progress', ...progress })}\n`);
+  };
+}
+
+function summaryText({ images, errors, skipped, seconds }: ExtractProgress, out: string): string {
+  const before = skipped > 0 ? `; ${skipped} were there already` : '';
+  const bad = errors > 0 ? `; ${errors} could not be read: the index says why` : '';
+  const rate = (images / seconds).toFixed(1);
+  return `${images} images in ${seconds.toFixed(1)} s, ${rate} images/s, into ${out}${before}${bad}\n`;
+}
+
+function profileTable({ stages, seconds, boundedBy }: ExtractProgress): string {
+  const rows = STAGES.map((stage) => {
+    const { images, activeMs } = stages[stage];
+    const each = images > 0 ? `${(activeMs / images).toFixed(2)} ms an image` : '';
+    const mark = stage === boundedBy ? '  bounds' : '';
+    return `${stage.padEnd(8)}${percent(activeMs / 1000 / seconds)} of the time${each.padStart(20)}${mark}`;
+  });
+  return `${rows.join('\n')}\n`;
+}
