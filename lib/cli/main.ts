@@ -7,6 +7,7 @@ import { addClassify } from './classify.js';
 import { endWhenStdoutCloses } from './closed-stdout.js';
 import { addDevices } from './devices.js';
 import { addExtract } from './extract.js';
+import { addServe } from './serve.js';
 
 const DONE = 0;
 const FAILED = 1;
@@ -19,6 +20,7 @@ Examples:
   resnet-native classify digit.png                 with the model that the package ships
   resnet-native classify *.jpg --arch resnet50 --weights resnet50-11ad3fa6.pth --json
   resnet-native extract photos --out features      features of all images in a folder
+  resnet-native serve                              the digits model over HTTP, with a web page
   resnet-native devices                            what computes here, and why something does not
   resnet-native bench --peers onnxruntime          how fast this machine is, and another engine on it
 
@@ -28,7 +30,7 @@ function createProgram(signal: AbortSignal): Command {
   const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
   const program = new Command('resnet-native')
     .description(
-      'ResNets at the speed of the hardware: classify images, extract features, see what computes here and how fast.',
+      'ResNets at the speed of the hardware: classify images, extract features, serve models, see how fast it is.',
     )
     .version(version)
     .addHelpText('after', EXAMPLES)
@@ -37,6 +39,7 @@ function createProgram(signal: AbortSignal): Command {
   addExtract(program, signal);
   addDevices(program);
   addBench(program, signal);
+  addServe(program, signal);
   return program;
 }
 

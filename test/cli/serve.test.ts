@@ -1,0 +1,88 @@
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { DIGITS_MODEL, digitOf, HELD_OUT } from '../tasks/digits.js';
+import { checkBuild, type Running, runCli, startCli } from './run-cli.js';
+
+const [FIRST] = HELD_OUT as [string];
+
+beforeAll(checkBuild);
+
+/** Waits for the address that a server prints. */
+async function addressOf({ child, finished }: Running): Promise<string> {
+  let output = '';
+  return new Promise((resolve, reject) => {
+    child.stdout.on('data', (text: string) => {
+      output += text;
+      const address = /Listening on (\S+)/.exec(output)?.[1];
+      if (address) resolve(address);
+    });
+    void finished.then(({ stderr }) => reject(new Error(stderr)));
+  });
+}
+
+const classify = (address: string, headers: Record<string, string> = {}) =>
+  fetch(`${address}/v1/classify?top=1`, { method: 'POST', body: readFileSync(FIRST), headers });
+
+describe('serve', () => {
+  test('serves the shipped model on loopback, says where, and ends well on SIGTERM', async () => {
+    const running = startCli(['serve', '--port', '0', '--threads', '1', '--log']);
+    const address = await addressOf(running);
+    expect(address).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+    const response = await classify(address);
+    expect(await response.json()).toMatchObject({
+      model: 'digits',
+      images: [{ results: [{ label: digitOf(FIRST) }] }],
+    });
+    running.child.kill('SIGTERM');
+    const { code, stdout, stderr } = await running.finished;
+    expect(code).toBe(0);
+    expect(stdout).toContain('Serving digits (');
+    const logged = stderr.split('\n').filter((line) => line.startsWith('{'));
+    expect(logged.map((line) => JSON.parse(line))).toContainEqual(
+      expect.objectContaining({ reqId: response.headers.get('x-request-id') }),
+    );
+  });
+
+  test('a model by NAME=FILE and one by NAME=ARCH:WEIGHTS; a second SIGTERM ends at once', async () => {
+    const wrong = await runCli('serve', '--port', '0', '--model', `x=resnet18:${DIGITS_MODEL}`);
+    expect(wrong).toMatchObject({ code: 1, stdout: '' });
+    expect(wrong.stderr).toMatch(/conv1|fc/);
+
+    const running = startCli(['serve', '--port', '0', '--model', `mine=${DIGITS_MODEL}`]);
+    const address = await addressOf(running);
+    expect((await fetch(`${address}/v2/models/mine/ready`)).status).toBe(200);
+    // A request that never ends keeps the server draining.
+    const open = fetch(`${address}/v1/classify`, {
+      method: 'POST',
+      body: new ReadableStream({ start: (controller) => controller.enqueue(new Uint8Array(1)) }),
+      duplex: 'half',
+    } as RequestInit);
+    open.catch(() => undefined);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    running.child.kill('SIGTERM');
+    await once(running.child.stderr, 'data');
+    running.child.kill('SIGTERM');
+    expect((await running.finished).code).toBe(143);
+  });
+
+  test('Ctrl-C ends it with 130', async () => {
+    const running = startCli(['serve', '--port', '0']);
+    await addressOf(running);
+    running.child.kill('SIGINT');
+    expect((await running.finished).code).toBe(130);
+  });
+
+  test.each([
+    [['--model', 'digits'], /NAME=ARCH:WEIGHTS/],
+    [['--port', 'x'], /--port/],
+    [['--port', '70000'], /port/],
+    [['--tls-key', 'key.pem'], /--tls-cert/],
+    [['--max-batch', '0'], /--max-batch/],
+  ])('%j is wrong usage', async (args, message) => {
+    const { code, stdout, stderr } = await runCli('serve', ...args);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(message);
+    expect(stdout).toBe('');
+  });
+});
