@@ -164,6 +164,7 @@ class Run {
     const { fingerprint, columns } = this.extraction;
     const manifest = await readManifest(out);
     if (!manifest) {
+      await removeUnfinished(out, undefined);
       const created = newManifest(fingerprint, columns);
       await writeManifest(out, created);
       return created;

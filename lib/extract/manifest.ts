@@ -107,10 +107,11 @@ async function checkSize(path: string, size: number, part: string): Promise<void
 }
 
 /** Takes away what an earlier run left unfinished: temporary files, and a part that never came into the manifest. */
-export async function removeUnfinished(folder: string, { parts }: Manifest): Promise<void> {
-  const finished = new Set(parts.flatMap(({ files }) => Object.keys(files)));
+export async function removeUnfinished(folder: string, manifest: Manifest | undefined): Promise<void> {
+  const finished = new Set(manifest?.parts.flatMap(({ files }) => Object.keys(files)));
   for (const name of await readdir(folder)) {
-    const ours = TEMPORARY.test(name) || /^part-\d{5,}\./.test(name);
+    // Without a manifest no part was begun: one that is there is somebody else's.
+    const ours = TEMPORARY.test(name) || (manifest && /^part-\d{5,}\./.test(name));
     if (ours && !finished.has(name)) await rm(join(folder, name), { force: true });
   }
 }

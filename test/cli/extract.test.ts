@@ -1,0 +1,84 @@
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { DIGITS_MODEL, digitOf, HELD_OUT } from '../tasks/digits.js';
+import { checkBuild, runCli } from './run-cli.js';
+
+const WEIGHTS = ['--weights', DIGITS_MODEL];
+let folder: string;
+let images: string;
+
+beforeAll(() => {
+  checkBuild();
+  folder = mkdtempSync(join(tmpdir(), 'resnet-native-cli-extract-'));
+  images = join(folder, 'images');
+  mkdirSync(images);
+  for (const file of HELD_OUT.slice(0, 6)) copyFileSync(file, join(images, basename(file)));
+  writeFileSync(join(images, 'bad.png'), 'no image');
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+test('writes the files that its help names, and says what it did', async () => {
+  const out = join(folder, 'out');
+  const { code, stdout, stderr } = await runCli('extract', images, '--out', out, ...WEIGHTS, '--profile');
+  expect(stderr).toBe('');
+  expect(code).toBe(0);
+  expect(stdout).toMatch(
+    /^7 images in .* s, .* images\/s, into .*out; 1 could not be read: the index says why\n/,
+  );
+  expect(stdout).toMatch(/\ncompute +\d+\.\d% of the time +\d+\.\d\d ms an image/);
+  expect(readdirSync(out).sort()).toEqual([
+    'manifest.json',
+    'part-00000.avgpool.npy',
+    'part-00000.index.jsonl',
+  ]);
+});
+
+test('--json prints JSON lines, and --top puts classes into the index', async () => {
+  const out = join(folder, 'json');
+  const options = ['--format', 'parquet', '--top', '1', '--shard-size', '4', '--json'];
+  const { stdout } = await runCli('extract', images, '--out', out, ...WEIGHTS, ...options);
+  const events = stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  expect(events[0]).toMatchObject({ event: 'progress', boundedBy: expect.any(String) });
+  expect(events.at(-1)).toMatchObject({ event: 'done', images: 7, errors: 1, parts: 2 });
+  const lines = readFileSync(join(out, 'part-00000.index.jsonl'), 'utf8').trimEnd().split('\n');
+  for (const { key, top } of lines.map((line) => JSON.parse(line))) expect(top[0].label).toBe(digitOf(key));
+});
+
+test('a second run is refused without --resume, and other features with it', async () => {
+  const args = ['extract', images, '--out', join(folder, 'twice'), ...WEIGHTS];
+  expect((await runCli(...args)).code).toBe(0);
+  const again = await runCli(...args);
+  expect(again.code).toBe(2);
+  expect(again.stderr).toContain('holds features already');
+  expect((await runCli(...args, '--resume')).stdout).toContain('0 images in');
+  const others = await runCli(...args, '--resume', '--outputs', 'layer1');
+  expect(others.code).toBe(2);
+  expect(others.stderr).toContain('outputs is ["avgpool"] there and ["layer1"] here');
+});
+
+test('too many bad images are a failure; a URL and an unknown format are wrong usage', async () => {
+  const out = ['--out', join(folder, 'failed'), ...WEIGHTS];
+  const bad = await runCli('extract', images, ...out, '--max-errors', '0');
+  expect(bad.code).toBe(1);
+  expect(bad.stderr).toMatch(/more than maxErrors, 0; .*\(IMAGE_DECODE\)/);
+  const url = await runCli('extract', 'https://example.com/a.jpg', ...out);
+  expect(url.code).toBe(2);
+  expect(url.stderr).toContain('not fetched');
+  const format = await runCli('extract', images, ...out, '--format', 'parkett');
+  expect(format.code).toBe(2);
+  expect(format.stderr).toContain('one of "npy", "parquet", "safetensors"');
+});
