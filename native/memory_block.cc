@@ -6,6 +6,10 @@
 #include <mutex>
 #include <string>
 
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
 #include "native/error.h"
 
 namespace resnet_native {
@@ -29,6 +33,19 @@ void* Align(void* address) {
   return reinterpret_cast<void*>((value + kAlignment - 1) / kAlignment * kAlignment);
 }
 
+// Large blocks are touched once, from end to end: with pages of 2 MB the system takes a fifth of the time to
+// hand them out. Advice: its failure changes nothing.
+void AdviseHugePages(void* address, size_t bytes) {
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+  constexpr uintptr_t kHugePage = uintptr_t{2} << 20;
+  const uintptr_t begin = (reinterpret_cast<uintptr_t>(address) + kHugePage - 1) / kHugePage * kHugePage;
+  const uintptr_t end = (reinterpret_cast<uintptr_t>(address) + bytes) / kHugePage * kHugePage;
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+#else
+  (void)address, (void)bytes;
+#endif
+}
+
 }  // namespace
 
 MemoryBlock::MemoryBlock(size_t bytes, bool zeroed) : allocation_(nullptr), size_(bytes) {
@@ -40,6 +57,7 @@ MemoryBlock::MemoryBlock(size_t bytes, bool zeroed) : allocation_(nullptr), size
                 "cannot allocate " + std::to_string(bytes) + " bytes; use smaller batches or fewer outputs");
   }
   data_ = Align(allocation_);
+  AdviseHugePages(allocation_, padded);
 }
 
 MemoryBlock::~MemoryBlock() {

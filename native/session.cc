@@ -25,6 +25,18 @@ uint64_t NextHandle() {
   return ++last;
 }
 
+// Which everyone must hear of, whether or not they still want the run.
+bool IsDeviceLost(const std::exception_ptr& error) {
+  if (!error) return false;
+  try {
+    std::rethrow_exception(error);
+  } catch (const Error& ours) {
+    return ours.code() == ErrorCode::kDeviceLost;
+  } catch (...) {
+    return false;
+  }
+}
+
 std::exception_ptr Aborted() {
   return std::make_exception_ptr(Error(ErrorCode::kAborted, "the run was cancelled"));
 }
@@ -141,7 +153,7 @@ void Session::Execute(Context& context, Job& job) {
   {
     std::lock_guard lock(mutex_);
     std::erase_if(running_, [&job](const std::shared_ptr<Job>& other) { return other.get() == &job; });
-    if (job.cancelled) error = Aborted();
+    if (job.cancelled && !IsDeviceLost(error)) error = Aborted();
   }
   job.done(std::move(error));
 }

@@ -45,7 +45,8 @@ class Session {
   RunId Submit(const RunRequest& request, Completion done);
 
   // A queued run is dropped, and `done` called with kAborted before this returns; a running one stops at its
-  // next step, and ends with kAborted even if it was through by then. Harmless for runs that are done.
+  // next step, and ends with kAborted even if it was through by then (but with kDeviceLost if it found that
+  // out). Harmless for runs that are done.
   void Cancel(RunId id);
 
   const Plan& plan() const { return *plan_; }

@@ -36,7 +36,7 @@ for (const [name, { command, report }] of Object.entries(RUNNERS)) {
   const status = run(process.execPath, [...command, `${report}${file}`, ...optional], { allowFailure: true });
   const counts = countsIn(file);
   if (status !== 0 || (!counts && optional.length === 0)) broken = true;
-  if (counts && counts.passed + counts.failed === 0) {
+  if (counts && counts.passed + counts.failed + counts.skipped === 0) {
     console.error(`${name} ran no test`);
     broken = true;
   }

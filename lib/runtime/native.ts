@@ -1,17 +1,13 @@
+import { constants } from 'node:buffer';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import type { ErrorCode } from '../errors.js';
 import { AbortError, ResNetError } from '../errors.js';
 import type { GraphNode } from '../graph/graph.js';
+import type { ParameterValues } from '../graph/parameters.js';
 
 // The one file that knows where the binary is. What it exports is the addon's own surface, typed once here;
 // native/addon/ documents each call on its side.
-
-/** A parameter as the addon takes it: float32 values in torch's order. */
-export interface NativeParameter {
-  readonly shape: readonly number[];
-  readonly data: Float32Array;
-}
 
 export interface NativeCompileOptions {
   readonly device: string;
@@ -82,12 +78,12 @@ export interface NativePeak {
 }
 
 export interface NativeAddon {
-  /** What the addon makes its errors with, in this environment. */
-  setErrorFactory(factory: (code: string, message: string) => Error): void;
+  /** Tells the addon of this environment: what makes its errors, and the largest buffer that the engine takes. */
+  connect(makeError: (code: string, message: string) => Error, maxBufferBytes: number): void;
   compile(
     nodes: readonly GraphNode[],
     outputs: readonly string[],
-    parameters: Readonly<Record<string, NativeParameter>>,
+    parameters: Readonly<Record<string, ParameterValues>>,
     options: NativeCompileOptions,
   ): Promise<NativeSession>;
   attach(handle: bigint): NativeSession;
@@ -141,8 +137,10 @@ function load(): NativeAddon {
       { cause },
     );
   }
-  addon.setErrorFactory((code, message) =>
-    code === 'ABORT_ERR' ? new AbortError(undefined) : new ResNetError(code as ErrorCode, message),
+  addon.connect(
+    (code, message) =>
+      code === 'ABORT_ERR' ? new AbortError(undefined) : new ResNetError(code as ErrorCode, message),
+    constants.MAX_LENGTH,
   );
   return addon;
 }

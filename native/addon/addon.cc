@@ -4,6 +4,7 @@
 #include "native/addon/environment.h"
 #include "native/addon/errors.h"
 #include "native/addon/image.h"
+#include "native/addon/js_values.h"
 #include "native/addon/memory.h"
 #include "native/addon/peak.h"
 #include "native/addon/session_to_js.h"
@@ -13,16 +14,19 @@
 namespace resnet_native {
 namespace {
 
-// (factory: (code: string, message: string) => Error) => void
-Napi::Value SetErrorFactory(const Napi::CallbackInfo& info) {
-  if (!info[0].IsFunction()) throw Error(ErrorCode::kInvalidArgument, "expected a function for factory");
-  Environment::Of(info.Env()).error_factory = Napi::Persistent(info[0].As<Napi::Function>());
+// (makeError: (code: string, message: string) => Error, maxBufferBytes: number) => void
+Napi::Value Connect(const Napi::CallbackInfo& info) {
+  if (!info[0].IsFunction()) throw Error(ErrorCode::kInvalidArgument, "expected a function for makeError");
+  Environment& environment = Environment::Of(info.Env());
+  environment.error_factory = Napi::Persistent(info[0].As<Napi::Function>());
+  environment.max_buffer_bytes =
+      static_cast<size_t>(ToInteger(info[1], "maxBufferBytes", 1, kMaxSafeInteger));
   return info.Env().Undefined();
 }
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Environment::Set(env);
-  exports["setErrorFactory"] = MakeFunction(env, "setErrorFactory", SetErrorFactory);
+  exports["connect"] = MakeFunction(env, "connect", Connect);
   exports["compile"] = MakeFunction(env, "compile", CompileGraph);
   exports["attach"] = MakeFunction(env, "attach", Attach);
   exports["devices"] = MakeFunction(env, "devices", ListDevices);

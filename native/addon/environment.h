@@ -2,6 +2,7 @@
 
 #include <napi.h>
 
+#include <cstdint>
 #include <memory>
 
 #include "native/addon/completions.h"
@@ -12,6 +13,7 @@ namespace resnet_native {
 struct Environment {
   std::shared_ptr<Completions> completions;
   Napi::FunctionReference error_factory;
+  size_t max_buffer_bytes = SIZE_MAX;  // the largest ArrayBuffer that this JavaScript engine takes
 
   static void Set(Napi::Env env);
   static Environment& Of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }

@@ -9,7 +9,7 @@
 namespace resnet_native {
 
 // The JavaScript error for any C++ exception: made by the function that lib/runtime/native.ts hands to
-// setErrorFactory, so that errors are ResNetErrors from the start.
+// connect, so that errors are ResNetErrors from the start.
 Napi::Value ToJsError(Napi::Env env, const std::exception_ptr& error);
 
 // Makes the value of a promise, on the JavaScript thread.

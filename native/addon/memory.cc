@@ -1,8 +1,11 @@
 #include "native/addon/memory.h"
 
 #include <cstring>
+#include <string>
 
+#include "native/addon/environment.h"
 #include "native/addon/js_values.h"
+#include "native/error.h"
 
 namespace resnet_native {
 namespace {
@@ -32,6 +35,14 @@ Napi::ArrayBuffer WrapInArrayBuffer(Napi::Env env, const std::shared_ptr<MemoryB
 
 }  // namespace
 
+void CheckBufferSize(Napi::Env env, uint64_t bytes) {
+  const size_t most = Environment::Of(env).max_buffer_bytes;
+  if (bytes <= most) return;
+  throw Error(ErrorCode::kOutOfMemory, "one buffer of JavaScript holds at most " + std::to_string(most) +
+                                           " bytes, but " + std::to_string(bytes) +
+                                           " are needed; use smaller batches, images or files");
+}
+
 HeldBytes Hold(const Napi::TypedArray& array) {
   void* data = nullptr;
   const napi_status status =
@@ -52,6 +63,7 @@ Napi::ArrayBuffer ToArrayBuffer(Napi::Env env, const std::shared_ptr<MemoryBlock
 
 Napi::Value Allocate(const Napi::CallbackInfo& info) {
   const int64_t bytes = ToInteger(info[0], "bytes", 0, kMaxSafeInteger);
+  CheckBufferSize(info.Env(), static_cast<uint64_t>(bytes));
   const auto block = MemoryBlock::AllocateShared(static_cast<size_t>(bytes));
   if (bytes == 0) return Napi::ArrayBuffer::New(info.Env(), 0);
   return WrapInArrayBuffer(info.Env(), block);

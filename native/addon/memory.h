@@ -16,6 +16,10 @@ struct HeldBytes {
   size_t size = 0;
 };
 
+// Throws kOutOfMemory if JavaScript cannot have a buffer of so many bytes: V8 ends the process when it is
+// given one.
+void CheckBufferSize(Napi::Env env, uint64_t bytes);
+
 // Memory of allocate() is referenced; everything else is copied.
 HeldBytes Hold(const Napi::TypedArray& array);
 

@@ -67,6 +67,7 @@ RunRequest MakeRequest(const Napi::Object& js, const Session& session, Batch* ba
   const auto shapes = InferShapes(graph, request.input.n, request.input.h, request.input.w);
   for (const NodeId id : graph.outputs) {
     batch->shapes.push_back(shapes[id]);
+    CheckBufferSize(js.Env(), shapes[id].elements() * sizeof(float));
     batch->outputs.push_back(MemoryBlock::Allocate(shapes[id].elements() * sizeof(float)));
     request.outputs.push_back(static_cast<float*>(batch->outputs.back()->data()));
   }

@@ -1,42 +1,26 @@
 #pragma once
 
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <optional>
-#include <thread>
 
 #include "native/backend.h"
+#include "native/backends/cpu/executor.h"
 #include "native/backends/cpu/plan.h"
 
 namespace resnet_native::cpu {
 
-// A thread that computes one batch at a time, its helpers (ThreadPool) and the memory for activations. Run
-// returns at once; `done` is called on the context's thread, and may itself call Run or destroy the context.
+// Helper threads and the memory for activations of one batch at a time. Run computes on the calling thread
+// too and returns after `done`, which may itself call Run or destroy the context.
 class CpuContext final : public Context {
  public:
-  explicit CpuContext(std::shared_ptr<const CpuPlan> plan);
-  // Waits for the run under way.
-  ~CpuContext() override;
+  explicit CpuContext(std::shared_ptr<const CpuPlan> plan) : plan_(std::move(plan)) {}
 
   void Run(const RunRequest& request, Completion done) override;
 
  private:
-  struct Job {
-    RunRequest request;
-    Completion done;
-  };
-  // What the thread and the owner share; the thread keeps it alive, so that `done` may destroy the context.
-  struct Mailbox {
-    std::mutex mutex;
-    std::condition_variable arrived;
-    std::optional<Job> job;
-    bool closed = false;
-  };
-  static void Work(std::shared_ptr<Mailbox> mailbox, std::shared_ptr<const CpuPlan> plan);
-
-  const std::shared_ptr<Mailbox> mailbox_;
-  std::thread thread_;
+  const std::shared_ptr<const CpuPlan> plan_;
+  std::optional<Executor>
+      executor_;  // made by the first run, whose error it then is if threads cannot be had
 };
 
 }  // namespace resnet_native::cpu

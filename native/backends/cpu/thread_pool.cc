@@ -2,6 +2,8 @@
 
 #include <limits>
 
+#include "native/backends/cpu/denormals.h"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -23,18 +25,6 @@ void Pause() {
 }
 
 }  // namespace
-
-void FlushDenormals() {
-#if defined(__x86_64__)
-  constexpr unsigned kFlushToZero = 0x8000, kDenormalsAreZero = 0x0040;
-  _mm_setcsr(_mm_getcsr() | kFlushToZero | kDenormalsAreZero);
-#elif defined(__aarch64__)
-  uint64_t control;
-  asm volatile("mrs %0, fpcr" : "=r"(control));
-  control |= uint64_t{1} << 24;
-  asm volatile("msr fpcr, %0" : : "r"(control));
-#endif
-}
 
 ThreadPool::ThreadPool(int threads) {
   try {
@@ -96,7 +86,7 @@ void ThreadPool::WaitForAll(uint32_t count) {
 }
 
 void ThreadPool::Help(int thread) {
-  FlushDenormals();
+  const FlushDenormals flush;
   while (!stop_.load()) {
     const uint32_t seen = loops_.load();
     bool worked = false;

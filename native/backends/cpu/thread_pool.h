@@ -56,8 +56,4 @@ class ThreadPool {
   std::vector<std::thread> helpers_;
 };
 
-// Makes the calling thread treat denormal numbers as zero: they cost a hundred cycles each and carry nothing.
-// For threads that belong to this library only.
-void FlushDenormals();
-
 }  // namespace resnet_native::cpu

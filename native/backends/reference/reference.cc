@@ -76,6 +76,32 @@ class Execution {
   std::vector<std::vector<float>> results_;
 };
 
+// The weights may lie in memory that JavaScript can write to later.
+void CopyWeight(Weight& weight) {
+  if (!weight.empty()) weight = Weight::Own(std::vector<float>(weight.data, weight.data + weight.size));
+}
+
+void CopyWeights(Graph& graph) {
+  for (Node& node : graph.nodes) {
+    std::visit(Overloaded{
+                   [](Conv2dOp& op) {
+                     CopyWeight(op.filters.values);
+                     CopyWeight(op.bias);
+                   },
+                   [](LinearOp& op) {
+                     CopyWeight(op.weight);
+                     CopyWeight(op.bias);
+                   },
+                   [](BatchNormOp& op) {
+                     for (Weight* weight : {&op.weight, &op.bias, &op.running_mean, &op.running_var})
+                       CopyWeight(*weight);
+                   },
+                   [](auto&) {},
+               },
+               node.op);
+  }
+}
+
 class ReferencePlan final : public Plan {
  public:
   explicit ReferencePlan(Graph graph) : graph_(std::move(graph)) {}
@@ -129,7 +155,9 @@ class ReferenceBackendImpl final : public Backend {
     if (options.dtype != DType::kFloat32) {
       throw Error(ErrorCode::kUnsupported, "the reference device computes in float32 only");
     }
-    return std::make_shared<ReferencePlan>(EliminateDead(std::move(graph)));
+    graph = EliminateDead(std::move(graph));
+    CopyWeights(graph);
+    return std::make_shared<ReferencePlan>(std::move(graph));
   }
 };
 

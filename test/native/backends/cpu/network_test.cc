@@ -246,17 +246,5 @@ TEST(CpuNetwork, DoneMayRunAgainOrDestroyTheContext) {
   EXPECT_EQ(logits, RunGraph(CpuBackend(), graph, input).at(0));
 }
 
-TEST(CpuNetwork, DestroyingAContextWaitsForItsRun) {
-  const auto plan = CpuBackend().Compile(SmallResNet(), {.threads = 2});
-  const OwnedInput input = RandomInput({4, 96, 96, 3});
-  std::vector<float> logits(40);
-  std::atomic<bool> done{false};
-  {
-    const auto context = plan->NewContext(plan);
-    context->Run({input.Batch(), {logits.data()}}, [&](std::exception_ptr) { done = true; });
-  }
-  EXPECT_TRUE(done);
-}
-
 }  // namespace
 }  // namespace resnet_native

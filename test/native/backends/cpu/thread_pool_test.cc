@@ -6,6 +6,8 @@
 #include <ctime>
 #include <limits>
 
+#include "native/backends/cpu/denormals.h"
+
 namespace resnet_native::cpu {
 namespace {
 
@@ -64,10 +66,11 @@ TEST(ThreadPool, TakesNoTimeWhenIdle) {
 
 TEST(ThreadPool, FlushesDenormalsInItsOwnThreadsOnly) {
   const volatile float tiny = std::numeric_limits<float>::denorm_min();
-  std::thread([&] {
-    FlushDenormals();
+  {
+    const FlushDenormals flush;
     EXPECT_EQ(tiny * 1.0f, 0.0f);
-  }).join();
+  }
+  EXPECT_GT(tiny * 1.0f, 0.0f);
   ThreadPool pool(2);
   pool.ParallelFor(16, [](int64_t, int) {});
   EXPECT_GT(tiny * 1.0f, 0.0f);
