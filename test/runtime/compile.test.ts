@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ResNetError } from '../../lib/errors.js';
-import type { Compilable } from '../../lib/models/model.js';
+import type { Compilable } from '../../lib/runtime/compilable.js';
 import { type CompileOptions, compileModel } from '../../lib/runtime/compile.js';
 import { devices } from '../../lib/runtime/devices.js';
 import { Tensor } from '../../lib/tensor.js';
@@ -24,7 +24,7 @@ describe('compile options', () => {
       { maxbatch: 8 },
     ],
     ['an inherited name', 'INVALID_ARGUMENT', /no option "constructor"/, { constructor: 1 }],
-    ['null', 'INVALID_ARGUMENT', /an object for options/, null],
+    ['null', 'INVALID_ARGUMENT', /an object for the options of compile/, null],
     ['an unknown device', 'INVALID_ARGUMENT', /did you mean "cuda"/, { device: 'cude' }],
     ['a device of another type', 'INVALID_ARGUMENT', /for device but received 3/, { device: 3 }],
     ['a device index that is none', 'INVALID_ARGUMENT', /for device/, { device: 'cuda:x' }],
@@ -146,5 +146,22 @@ describe('the model', () => {
     await using session = await compileModel({ ...tinyNetwork, graph }, { device: 'reference' });
     await using plain = await compileModel(tinyNetwork, { device: 'reference' });
     expect((await session.run(input)).logits?.data).toEqual((await plain.run(input)).logits?.data);
+  });
+});
+
+describe.each(['cpu', 'reference'])('weights on %s', (device) => {
+  it('are those of the moment of compiling, also in memory of the addon', async () => {
+    const parameters = new Map(
+      [...tinyNetwork.parameters].map(([name, { shape, data }]) => {
+        const copy = Tensor.allocate([data.length], 'float32') as Tensor<Float32Array>;
+        copy.data.set(data);
+        return [name, { shape, data: copy.data }];
+      }),
+    );
+    await using session = await compileModel({ ...tinyNetwork, parameters }, { device });
+    const input = Tensor.fromUint8(pixels(1, 3, 2), [1, 3, 2, 3]);
+    const before = await session.run(input);
+    for (const { data } of parameters.values()) data.fill(7);
+    expect(await session.run(input)).toEqual(before);
   });
 });

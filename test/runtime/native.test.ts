@@ -1,3 +1,4 @@
+import { constants } from 'node:buffer';
 import { describe, expect, it } from 'vitest';
 import { ResNetError } from '../../lib/errors.js';
 import { type NativeAddon, native } from '../../lib/runtime/native.js';
@@ -231,7 +232,11 @@ describe('allocate', () => {
   });
 
   it('says when there is not so much', () => {
-    expect(() => native().allocate(2 ** 52)).toThrow(expect.objectContaining({ code: 'OUT_OF_MEMORY' }));
+    for (const bytes of [constants.MAX_LENGTH + 1, 2 ** 52]) {
+      expect(() => native().allocate(bytes), `${bytes} bytes`).toThrow(
+        expect.objectContaining({ code: 'OUT_OF_MEMORY' }),
+      );
+    }
     for (const bytes of [-1, 0.5, Number.NaN, '8']) {
       expect(() => native().allocate(bytes as number)).toThrow(
         expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
