@@ -14,18 +14,18 @@
 // What a backend is.
 //
 //   Backend  one per kind of device, lives as long as the process. Thread-safe.
-//   Plan     a compiled network: packed weights and the choice of kernels. Immutable and thread-safe;
-//   reference-counted,
-//            because sessions of several JavaScript threads share it. Serves every batch and image size.
-//   Context  what one run needs beside the plan: an arena, threads or a stream. Runs one batch at a time; a
-//   Session
-//            (native/session.h) owns the pool of contexts and the queue before it. A context keeps its plan
-//            alive.
+//   Plan     a compiled network: packed weights and the choice of kernels. Immutable, thread-safe and
+//            shared by reference between JavaScript threads. Serves every batch and image size.
+//   Context  what one run needs beside the plan: an arena, threads or a stream. Runs one batch at a time;
+//            a Session (native/session.h) owns the contexts and the queue before them.
 //
 // Threads: Compile, Devices and NewContext may block and are called off the JavaScript thread. Context::Run
 // returns soon or blocks as the backend likes, but is never called on the JavaScript thread; it calls `done`
-// exactly once, on any thread. Errors: everything throws resnet_native::Error; Run never throws, it hands the
-// exception to `done`. After a failed run the context can be used again unless the code is kDeviceLost.
+// exactly once, on any thread.
+//
+// Errors: everything throws resnet_native::Error; Run never throws, it hands the exception to `done`. After a
+// failed run the context can be used again unless the code is kDeviceLost.
+//
 // Memory: the caller owns the input and the outputs of a run and keeps them until `done` is called.
 
 namespace resnet_native {
@@ -75,8 +75,7 @@ struct StepInfo {
   std::string name;    // the node's name
   std::string op;      // OpName
   std::string kernel;  // which kernel was chosen
-  int64_t macs =
-      0;  // multiply-adds for one image of 224 × 224, 0 where the step has none or that size does not fit
+  int64_t macs = 0;    // multiply-adds for one image of 224 × 224; 0 where there are none or it does not fit
 };
 
 class Context {

@@ -109,8 +109,7 @@ const char* OpName(const Op& op);
 using NodeId = int;
 
 struct Node {
-  std::string
-      name;  // torchvision's node name, unique; a fused node has the name of the last node it absorbed
+  std::string name;  // torchvision's, unique; a fused node has the name of the last node it absorbed
   std::vector<NodeId> inputs;
   Op op;
 };

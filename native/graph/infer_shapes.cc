@@ -30,7 +30,7 @@ TensorShape Windowed(const Node& node, const Window& window, const TensorShape& 
   return {x.n, window.OutH(x.h), window.OutW(x.w), channels, 4};
 }
 
-// NOTE on Add and residuals: broadcasting is not of the family, so shapes must be equal.
+// Broadcasting is not of the family: what is added has equal shapes.
 void CheckSame(const Node& node, const TensorShape& a, const TensorShape& b) {
   if (!(a == b)) Fail(node, "its inputs have different shapes, " + Show(a) + " and " + Show(b));
 }
