@@ -21,6 +21,7 @@ interface ServeOptions {
   readonly outputs: readonly string[];
   readonly host: string;
   readonly port: number;
+  readonly grpcPort?: number;
   readonly device: string;
   readonly dtype: string;
   readonly threads?: number;
@@ -46,6 +47,7 @@ export function addServe(program: Command, signal: AbortSignal): void {
     ])
     .option('--host <address>', 'where to listen; 0.0.0.0 is everywhere', '127.0.0.1')
     .option('--port <n>', '0 takes any that is free', integer('--port', 0), 8000)
+    .option('--grpc-port <n>', 'for gRPC too, say 8001 (default: no gRPC)', integer('--grpc-port', 0))
     .option('--device <device>', 'auto, cpu, cuda, cuda:1, … or reference', 'auto')
     .option('--dtype <dtype>', 'float32, tf32, float16, bfloat16 or int8', 'float32')
     .option('--threads <n>', 'of the CPU (default: all there are)', integer('--threads', 1))
@@ -67,6 +69,7 @@ async function serve(options: ServeOptions, signal: AbortSignal): Promise<void> 
   try {
     console.log(`Serving ${server.models.list().map(describe).join(', ')}`);
     console.log(`Listening on ${await server.listen()}`);
+    if (server.grpcPort !== undefined) console.log(`gRPC on ${options.host}:${server.grpcPort}`);
     await stopped;
     console.error('Answering what was accepted, then ending');
   } finally {
@@ -81,7 +84,7 @@ function describe({ name, session }: ReturnType<InferenceServer['models']['get']
 
 async function serverOptions(options: ServeOptions): Promise<ServerOptions> {
   const { host, port, outputs, device, dtype, threads, maxBatch, maxQueue, maxDelay: maxDelayMs } = options;
-  const { tlsKey, tlsCert, bodyLimit, repository = false, log = false } = options;
+  const { tlsKey, tlsCert, bodyLimit, grpcPort, repository = false, log = false } = options;
   if ((tlsKey === undefined) !== (tlsCert === undefined)) {
     throw wrongUsage('--tls-key and --tls-cert go together');
   }
@@ -91,6 +94,7 @@ async function serverOptions(options: ServeOptions): Promise<ServerOptions> {
     defaults: { outputs, device, dtype: dtype as ComputeDType, threads, maxBatch, maxQueue, maxDelayMs },
     host,
     port,
+    grpcPort,
     bodyLimit,
     repository,
     token: process.env.RESNET_NATIVE_TOKEN || undefined,

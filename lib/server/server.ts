@@ -2,11 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
+import { promisify } from 'node:util';
 import compress from '@fastify/compress';
+import type { Server as GrpcServer } from '@grpc/grpc-js';
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify';
 import { ResNetError } from '../errors.js';
 import { checkInteger, didYouMean, invalid, show } from '../is.js';
 import { fileError } from '../weights/source.js';
+import { createGrpcServer, type GrpcOptions, grpcCredentials } from './grpc/service.js';
 import { answerErrors } from './http/errors.js';
 import { imageRoutes } from './http/image-routes.js';
 import { openApi } from './http/openapi.js';
@@ -24,6 +27,8 @@ export interface ServerOptions {
   readonly host?: string | undefined;
   /** 0: any that is free. Default 8000. */
   readonly port?: number | undefined;
+  /** For gRPC, beside HTTP; 0: any that is free. Default: no gRPC. */
+  readonly grpcPort?: number | undefined;
   /** For all models that do not say it themselves: device, dtype, threads, maxBatch, maxQueue, outputs, … */
   readonly defaults?: Omit<ServedModelOptions, 'model' | 'labels' | 'version'> | undefined;
   /** Bytes of the largest request. Default: what a batch of every model takes as JSON, and at least 16 MiB. */
@@ -48,6 +53,7 @@ const OPTIONS: readonly string[] = [
   'models',
   'host',
   'port',
+  'grpcPort',
   'defaults',
   'bodyLimit',
   'requestTimeoutMs',
@@ -67,6 +73,7 @@ const JSON_BYTES_PER_VALUE = 14;
 /** An inference server. Made by `createServer`; its models are loaded and warm. */
 export class InferenceServer {
   #open = true;
+  #grpcPort: number | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(
@@ -74,6 +81,8 @@ export class InferenceServer {
     readonly app: FastifyInstance,
     readonly models: Models,
     private readonly inFlight: InFlight,
+    private readonly grpc: GrpcServer,
+    private readonly tls: GrpcOptions['tls'],
     private readonly options: ServerOptions,
   ) {}
 
@@ -88,14 +97,21 @@ export class InferenceServer {
    * @throws ResNetError `INVALID_ARGUMENT` when the address cannot be had: a port in use, a host that is not here.
    */
   async listen(): Promise<string> {
-    const { host = '127.0.0.1', port = 8000 } = this.options;
-    try {
-      await this.app.listen({ host, port });
-    } catch (cause) {
-      const message = `Cannot listen on ${host}:${port}: ${(cause as Error).message}`;
-      throw new ResNetError('INVALID_ARGUMENT', message, { cause });
+    const { host = '127.0.0.1', port = 8000, grpcPort } = this.options;
+    await this.app.listen({ host, port }).catch((cause) => cannotListen(host, port, cause));
+    if (grpcPort !== undefined) {
+      const bind = promisify(this.grpc.bindAsync.bind(this.grpc));
+      const address = host.includes(':') ? `[${host}]` : host;
+      this.#grpcPort = await bind(`${address}:${grpcPort}`, grpcCredentials(this.tls)).catch((cause) =>
+        cannotListen(host, grpcPort, cause),
+      );
     }
     return this.url;
+  }
+
+  /** The port of gRPC, once it listens. */
+  get grpcPort(): number | undefined {
+    return this.#grpcPort;
   }
 
   /** Where it listens. */
@@ -118,6 +134,7 @@ export class InferenceServer {
   async #close(): Promise<void> {
     this.#open = false;
     await this.inFlight.none(this.options.drainMs ?? 30_000);
+    this.grpc.forceShutdown();
     await this.app.close();
     await this.models.close();
   }
@@ -146,30 +163,33 @@ export async function createServer(options: ServerOptions): Promise<InferenceSer
     throw error;
   });
 
-  const app = createApp(options, tls, bodyLimitFor(models));
+  const { token, repository = false, bodyLimit = bodyLimitFor(models) } = options;
+  const app = createApp({ ...options, bodyLimit }, tls);
   const inFlight = new InFlight();
-  const server = new InferenceServer(app, models, inFlight, options);
-  const { token, repository = false } = options;
-  const gate: Gate = { isOpen: () => server.isOpen, token, open: isPage, metrics };
+  const isOpen = () => server.isOpen;
+  const common = { models, serverVersion: VERSION, repository };
+  const onError = (code: string) => metrics.error(code);
+  const grpc = createGrpcServer({ ...common, inFlight, isOpen, token, limit: bodyLimit, tls, onError });
+  const server: InferenceServer = new InferenceServer(app, models, inFlight, grpc, tls, options);
+  const gate: Gate = { isOpen, token, open: isPage, metrics };
   watchRequests(app, gate, inFlight);
-  answerErrors(app, ({ code }) => metrics.error(code));
+  answerErrors(app, ({ code }) => onError(code));
   await app.register(compress, { global: true, encodings: ['gzip', 'deflate'], threshold: 1024 });
   await app.register(operationRoutes, gate);
   await app.register(pageRoutes);
   await app.register(imageRoutes, { models });
   app.get('/openapi.json', () => openApi(VERSION, token !== undefined));
-  await app.register(v2Routes, { models, serverVersion: VERSION, repository });
+  await app.register(v2Routes, common);
   return server;
 }
 
 function createApp(
-  { logger = false, bodyLimit, requestTimeoutMs = 60_000 }: ServerOptions,
+  { logger = false, bodyLimit, requestTimeoutMs = 60_000 }: ServerOptions & { bodyLimit: number },
   tls: { key: Buffer; cert: Buffer } | undefined,
-  defaultBodyLimit: number,
 ): FastifyInstance {
   const common = {
     logger,
-    bodyLimit: bodyLimit ?? defaultBodyLimit,
+    bodyLimit,
     // Of receiving a whole request: slow clients must not hold connections.
     requestTimeout: requestTimeoutMs,
     genReqId: ({ headers }: { headers: Record<string, unknown> }) => requestId(headers['x-request-id']),
@@ -182,6 +202,10 @@ function createApp(
     : Fastify({ ...common, http: server });
   // Fastify's type depends on the kind of server, which nothing here does.
   return app as FastifyInstance;
+}
+
+function cannotListen(host: string, port: number, cause: Error): never {
+  throw new ResNetError('INVALID_ARGUMENT', `Cannot listen on ${host}:${port}: ${cause.message}`, { cause });
 }
 
 /** The client's own id where it is one that logs can hold. */
@@ -203,9 +227,10 @@ function checkOptions(options: ServerOptions): void {
     const hint = didYouMean(name, OPTIONS);
     throw new ResNetError('INVALID_ARGUMENT', `createServer has no option ${show(name)}${hint}`);
   }
-  const { models, port, bodyLimit, requestTimeoutMs, drainMs, token } = options;
+  const { models, port, grpcPort, bodyLimit, requestTimeoutMs, drainMs, token } = options;
   if (typeof models !== 'object' || models === null) throw invalid('models', 'models by name', models);
   if (port !== undefined) checkInteger('port', port, 0, 65_535);
+  if (grpcPort !== undefined) checkInteger('grpcPort', grpcPort, 0, 65_535);
   if (bodyLimit !== undefined) checkInteger('bodyLimit', bodyLimit, 1);
   if (requestTimeoutMs !== undefined) checkInteger('requestTimeoutMs', requestTimeoutMs, 1);
   if (drainMs !== undefined) checkInteger('drainMs', drainMs, 0);

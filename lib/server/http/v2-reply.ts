@@ -1,4 +1,5 @@
 import type { FastifyReply } from 'fastify';
+import { bytesOf } from '../protocol/bytes.js';
 import type { OutputTensor } from '../protocol/infer.js';
 import type { ServedModel } from '../served-model.js';
 import type { HttpInferRequest } from './v2-body.js';
@@ -29,19 +30,4 @@ export function sendOutputs(
   const head = Buffer.from(json);
   reply.header('inference-header-content-length', head.length).type('application/octet-stream');
   return reply.send(Buffer.concat([head, ...binary]));
-}
-
-/** Little-endian values; texts each behind its length in 4 bytes. */
-export function bytesOf(output: OutputTensor): Buffer {
-  if (output.datatype === 'FP32') {
-    const { buffer, byteOffset, byteLength } = output.data;
-    return Buffer.from(buffer, byteOffset, byteLength);
-  }
-  const parts = output.data.flatMap((value) => {
-    const bytes = Buffer.from(value);
-    const length = Buffer.alloc(4);
-    length.writeUInt32LE(bytes.length);
-    return [length, bytes];
-  });
-  return Buffer.concat(parts);
 }

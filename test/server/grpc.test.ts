@@ -1,0 +1,117 @@
+import { promisify } from 'node:util';
+import {
+  type Client,
+  credentials,
+  loadPackageDefinition,
+  Metadata,
+  type ServiceClientConstructor,
+} from '@grpc/grpc-js';
+import { fromJSON } from '@grpc/proto-loader';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { SCHEMA } from '../../lib/server/grpc/schema.js';
+import { expected, normalized, pixels } from '../runtime/tiny-network.js';
+import { type Started, start } from './start.js';
+
+const OPTIONS = { keepCase: true, longs: Number, defaults: true, oneofs: true };
+const definitions = fromJSON(SCHEMA as Parameters<typeof fromJSON>[0], OPTIONS);
+const { inference } = loadPackageDefinition(definitions) as never as {
+  inference: { GRPCInferenceService: ServiceClientConstructor };
+};
+
+type Call = (
+  request: object,
+  metadata: Metadata,
+  done: (error: Error | null, answer?: unknown) => void,
+) => void;
+const clients: Client[] = [];
+
+function connect({ server }: Started) {
+  const client = new inference.GRPCInferenceService(
+    `127.0.0.1:${server.grpcPort}`,
+    credentials.createInsecure(),
+  );
+  clients.push(client);
+  return (method: string, request: object = {}, headers: Record<string, string> = {}): Promise<unknown> => {
+    const metadata = new Metadata();
+    for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
+    const call = (client as unknown as Record<string, Call>)[method] as Call;
+    return promisify(call.bind(client))(request, metadata);
+  };
+}
+
+let call: ReturnType<typeof connect>;
+beforeAll(async () => {
+  call = connect(await start({ grpcPort: 0 }));
+});
+
+afterAll(() => {
+  for (const client of clients) client.close();
+});
+
+const PIXELS = pixels(1, 2, 2);
+const image = { name: 'image', datatype: 'UINT8', shape: [1, 2, 2, 3] };
+const request = { model_name: 'tiny', inputs: [image], raw_input_contents: [Buffer.from(PIXELS)] };
+
+interface Answer {
+  readonly outputs: readonly { name: string; datatype: string; shape: number[] }[];
+  readonly raw_output_contents: readonly Buffer[];
+}
+
+describe('gRPC', () => {
+  test('health and metadata', async () => {
+    expect(await call('ServerLive')).toEqual({ live: true });
+    expect(await call('ServerReady')).toEqual({ ready: true });
+    expect(await call('ModelReady', { name: 'tiny' })).toEqual({ ready: true });
+    expect(await call('ServerMetadata')).toMatchObject({ name: 'resnet-native' });
+    expect(await call('ModelMetadata', { name: 'tiny', version: '1' })).toMatchObject({
+      inputs: [{ name: 'input', shape: [-1, 3, -1, -1] }, { name: 'image' }],
+      outputs: [{ name: 'logits', shape: [-1, 5] }, { name: 'avgpool' }],
+    });
+    expect(await call('RepositoryIndex')).toMatchObject({ models: [{ name: 'tiny', state: 'READY' }] });
+  });
+
+  test.each([
+    ['bytes', request],
+    [
+      'typed contents',
+      {
+        ...request,
+        inputs: [{ ...image, contents: { uint_contents: [...PIXELS] } }],
+        raw_input_contents: [],
+      },
+    ],
+  ])('infer, with %s', async (_name, message) => {
+    const { outputs, raw_output_contents } = (await call('ModelInfer', message)) as Answer;
+    expect(outputs.map(({ name, shape }) => [name, shape])).toEqual([
+      ['logits', [1, 5]],
+      ['avgpool', [1, 4, 1, 1]],
+    ]);
+    const [logits] = raw_output_contents;
+    for (const [i, value] of expected(normalized(PIXELS)).logits.entries()) {
+      expect(logits?.readFloatLE(4 * i)).toBeCloseTo(value, 4);
+    }
+  });
+
+  test.each([
+    ['NOT_FOUND', 5, 'ModelInfer', { ...request, model_name: 'dogs' }],
+    ['INVALID_ARGUMENT', 3, 'ModelInfer', { ...request, raw_input_contents: [Buffer.alloc(5)] }],
+    ['INVALID_ARGUMENT', 3, 'ModelInfer', { ...request, outputs: [{ name: 'nothing' }] }],
+    [
+      'INVALID_ARGUMENT',
+      3,
+      'ModelInfer',
+      { ...request, inputs: [{ ...image, parameters: { shared_memory_region: { string_param: 'r' } } }] },
+    ],
+    ['PERMISSION_DENIED', 7, 'RepositoryModelLoad', { model_name: 'tiny' }],
+  ])('%s: %#', async (_name, code, method, message) => {
+    await expect(call(method, message)).rejects.toMatchObject({ code, details: expect.stringMatching(/.+/) });
+  });
+
+  test('the token', async () => {
+    const guarded = connect(await start({ grpcPort: 0, token: 'secret' }));
+    expect(await guarded('ServerLive')).toEqual({ live: true });
+    await expect(guarded('ModelInfer', request)).rejects.toMatchObject({ code: 16 });
+    const headers = { authorization: 'Bearer secret' };
+    expect(await guarded('ModelInfer', request, headers)).toMatchObject({ model_name: 'tiny' });
+  });
+});
