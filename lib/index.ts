@@ -7,6 +7,8 @@ export {
   type ExtractSummary,
   extractFeatures,
 } from './extract/extract-features.js';
+export { extractQueued, type QueuedOptions } from './extract/queue/extract-queued.js';
+export { type QueueStatus, queueStatus, retryParked } from './extract/queue/status.js';
 export type { FeatureFormat, StoredDType } from './extract/sinks/sink.js';
 export type { SourceAdapter } from './extract/sources/adapter.js';
 export { DirectoryAdapter } from './extract/sources/directory.js';

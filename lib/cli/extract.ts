@@ -1,13 +1,21 @@
 import type { Command } from 'commander';
-import { type ExtractProgress, extractFeatures } from '../extract/extract-features.js';
+import {
+  type ExtractFeaturesOptions,
+  type ExtractProgress,
+  extractFeatures,
+} from '../extract/extract-features.js';
+import type { QueueAddress } from '../extract/queue/connection.js';
+import { extractQueued, type QueuedOptions } from '../extract/queue/extract-queued.js';
+import { type QueueStatus, queueStatus, retryParked } from '../extract/queue/status.js';
 import type { FeatureFormat, StoredDType } from '../extract/sinks/sink.js';
 import { STAGES } from '../extract/stage-clock.js';
+import type { Model } from '../models/model.js';
 import { throwIfAborted } from '../tasks/pipeline.js';
 import { chooseModel, readLabels } from './choose-model.js';
 import { addModelOptions, type ModelOptions, taskOptions } from './model-options.js';
 import { Progress } from './progress.js';
-import { percent } from './text.js';
-import { integer } from './usage.js';
+import { percent, printable } from './text.js';
+import { integer, wrongUsage } from './usage.js';
 
 const EXAMPLES = `
 Inputs: image files, folders, globs in quotes, WebDataset shards (.tar) and @FILE, a list with a path a line.
@@ -17,11 +25,16 @@ Examples:
   resnet-native extract 'shards/*.tar' --out features --outputs layer3,avgpool --format parquet --resume
   resnet-native extract @list.txt --out features --store-dtype float16 --normalize --json
 
+  resnet-native extract @list.txt --out /shared/features --queue redis://host      on any number of machines
+  resnet-native extract status --out /shared/features --queue redis://host
+  resnet-native extract retry --out /shared/features --queue redis://host          what failed too often
+
 The folder gets part-00000.avgpool.npy (or .parquet, .safetensors), part-00000.index.jsonl with a line per image,
 {"key", "row"} or {"key", "error"}, and manifest.json. --resume goes on after whatever ended the last run.`;
 
 interface ExtractCommandOptions extends ModelOptions {
-  readonly out: string;
+  readonly out?: string;
+  readonly queue?: string;
   readonly outputs: string;
   readonly format: string;
   readonly storeDtype: string;
@@ -44,7 +57,8 @@ export function addExtract(program: Command, signal: AbortSignal): void {
     .command('extract')
     .description('write features of any number of images to files')
     .argument('<input...>', 'files, folders, globs, .tar shards, or @FILE with a path a line')
-    .requiredOption('--out <folder>', 'for the features; made if need be')
+    .option('--out <folder>', 'for the features; made if need be')
+    .option('--queue <url>', 'share the work with all machines that give this Redis and folder')
     .option('--outputs <names>', 'nodes to extract, with commas between them', 'avgpool')
     .option('--format <format>', 'npy, parquet or safetensors', 'npy')
     .option('--store-dtype <dtype>', 'of the features in the files: float32 or float16', 'float32')
@@ -60,6 +74,14 @@ export function addExtract(program: Command, signal: AbortSignal): void {
   addModelOptions(command)
     .addHelpText('after', EXAMPLES)
     .action((inputs: string[], options: ExtractCommandOptions) => extract(inputs, options, signal));
+  command
+    .command('status')
+    .description('show how far the machines of a --queue are')
+    .action((_, self: Command) => showStatus(self.optsWithGlobals()));
+  command
+    .command('retry')
+    .description('put parts that failed too often back into a --queue')
+    .action((_, self: Command) => retry(self.optsWithGlobals()));
 }
 
 async function extract(
@@ -67,29 +89,96 @@ async function extract(
   options: ExtractCommandOptions,
   signal: AbortSignal,
 ): Promise<void> {
+  const out = checkedOut(options);
   const labels = options.labels === undefined ? undefined : await readLabels(options.labels);
   const model = await chooseModel(options);
   throwIfAborted(signal);
+  const { pool, normalize, top, shardSize, batch } = options;
+  const extraction = {
+    ...taskOptions(options),
+    out,
+    outputs: options.outputs.split(','),
+    format: options.format as FeatureFormat,
+    storeDtype: options.storeDtype as StoredDType,
+    ...{ pool, normalize, topK: top, labels, shardSize, batch, signal },
+  };
+  if (options.queue === undefined) return extractAlone(model, inputs, extraction, options);
+  return extractTogether(model, inputs, { ...extraction, queue: options.queue }, options);
+}
+
+function checkedOut({ out }: ExtractCommandOptions): string {
+  if (out === undefined) throw wrongUsage('--out is missing: the folder for the features');
+  return out;
+}
+
+async function extractAlone(
+  model: Model,
+  inputs: readonly string[],
+  extraction: ExtractFeaturesOptions,
+  { json, profile, resume, maxErrors }: ExtractCommandOptions,
+): Promise<void> {
   const progress = new Progress('images');
-  const show = options.json ? jsonLines() : (seen: ExtractProgress) => showProgress(progress, seen);
-  const { out, pool, normalize, top, shardSize, batch, resume, maxErrors } = options;
+  const onProgress = json ? jsonLines() : (seen: ExtractProgress) => showProgress(progress, seen);
   try {
-    const summary = await extractFeatures(model, inputs, {
-      ...taskOptions(options),
-      out,
-      outputs: options.outputs.split(','),
-      format: options.format as FeatureFormat,
-      storeDtype: options.storeDtype as StoredDType,
-      ...{ pool, normalize, topK: top, labels, shardSize, batch, resume, maxErrors, signal },
-      onProgress: show,
-    });
+    const summary = await extractFeatures(model, inputs, { ...extraction, resume, maxErrors, onProgress });
     progress.clear();
-    if (options.json) process.stdout.write(`${JSON.stringify({ event: 'done', ...summary })}\n`);
-    else process.stdout.write(summaryText(summary, out));
-    if (options.profile && !options.json) process.stdout.write(profileTable(summary));
+    if (json) process.stdout.write(`${JSON.stringify({ event: 'done', ...summary })}\n`);
+    else process.stdout.write(summaryText(summary, extraction.out));
+    if (profile && !json) process.stdout.write(profileTable(summary));
   } finally {
     progress.clear();
   }
+}
+
+async function extractTogether(
+  model: Model,
+  inputs: readonly string[],
+  extraction: QueuedOptions,
+  { json, resume, maxErrors, profile }: ExtractCommandOptions,
+): Promise<void> {
+  if (resume || profile || maxErrors !== undefined) {
+    throw wrongUsage('--resume, --profile and --max-errors do not go with --queue, which goes on by itself');
+  }
+  const progress = new Progress('parts');
+  const line = (event: string, status: QueueStatus) =>
+    process.stdout.write(`${JSON.stringify({ event, ...status })}\n`);
+  const onStatus = (status: QueueStatus) => {
+    const { waiting, active, done, parked } = status;
+    const bad = parked.length > 0 ? `  ${parked.length} parked` : '';
+    if (json) line('progress', status);
+    else progress.update(done, waiting + active + done + parked.length, bad);
+  };
+  try {
+    const status = await extractQueued(model, inputs, { ...extraction, onStatus });
+    progress.clear();
+    if (json) line('done', status);
+    else process.stdout.write(statusText(status));
+    if (status.parked.length > 0) process.exitCode = 1;
+  } finally {
+    progress.clear();
+  }
+}
+
+function addressOf(options: ExtractCommandOptions): QueueAddress {
+  if (options.queue === undefined) throw wrongUsage('--queue is missing: redis://host of the machines');
+  return { url: options.queue, out: checkedOut(options) };
+}
+
+async function showStatus(options: ExtractCommandOptions): Promise<void> {
+  const status = await queueStatus(addressOf(options));
+  process.stdout.write(options.json ? `${JSON.stringify(status)}\n` : statusText(status));
+}
+
+async function retry(options: ExtractCommandOptions): Promise<void> {
+  const count = await retryParked(addressOf(options));
+  process.stdout.write(options.json ? `${JSON.stringify({ retried: count })}\n` : `${count} parts retried\n`);
+}
+
+function statusText({ planned, waiting, active, done, parked }: QueueStatus): string {
+  const known = planned ? '' : ' (more may come: the inputs are still being cut into parts)';
+  const rows = parked.map(({ part, error }) => `${part}  ${printable(error)}\n`);
+  const counts = `${done} parts done, ${active} under way, ${waiting} waiting, ${parked.length} parked`;
+  return `${counts}${known}\n${rows.join('')}`;
 }
 
 function showProgress(bar: Progress, { images, skipped, total, errors, boundedBy }: ExtractProgress): void {
