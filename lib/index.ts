@@ -39,7 +39,8 @@ export {
 } from './models/builders.js';
 export { GraphModel } from './models/graph-model.js';
 export { type LoadModelOptions, loadModel } from './models/load.js';
-export type { Compilable, ImageTransform, Model } from './models/model.js';
+export type { Model } from './models/model.js';
+export { Network } from './models/network.js';
 export {
   BasicBlock,
   Block,
@@ -49,8 +50,9 @@ export {
   conv1x1,
   conv3x3,
   ResNet,
+  ZeroPad,
 } from './models/resnet.js';
-export type { ResNetOptions } from './models/resnet-options.js';
+export type { NormLayer, ResNetOptions } from './models/resnet-options.js';
 export {
   getWeight,
   ResNet18_Weights,
@@ -62,6 +64,7 @@ export {
   ResNeXt101_32X8D_Weights,
   ResNeXt101_64X4D_Weights,
   type WeightsEntry,
+  type WeightsEnum,
   type WeightsMeta,
   Wide_ResNet50_2_Weights,
   Wide_ResNet101_2_Weights,
@@ -71,6 +74,7 @@ export * as nn from './nn/index.js';
 export { attachSession } from './runtime/attach.js';
 export type { BatcherStats, BatchReport, Timing } from './runtime/batch-stats.js';
 export { Batcher, type BatcherOptions, type BatchRunOptions, type BatchSession } from './runtime/batcher.js';
+export type { Compilable } from './runtime/compilable.js';
 export type { CompileOptions, ComputeDType } from './runtime/compile.js';
 export { type Device, devices } from './runtime/devices.js';
 export type { PlanStep, Results, RunOptions, Session, StepProfile } from './runtime/session.js';
@@ -80,20 +84,28 @@ export { createServer, type InferenceServer, type ServerOptions } from './server
 export {
   type Classifier,
   type ClassifierOptions,
+  type ClassifyOptions,
   createClassifier,
+  type Failure,
 } from './tasks/classifier.js';
 export {
   createFeatureExtractor,
+  type ExtractOptions,
   type FeatureExtractor,
   type FeatureExtractorOptions,
   type Features,
   type KeyedFeatures,
   type StreamOptions,
 } from './tasks/extractor.js';
+export type { ImageTaskOptions } from './tasks/image-path.js';
+export type { ImageInput } from './tasks/images.js';
 export type { Prediction } from './tasks/predictions.js';
 export { type Layout, Tensor, type TensorDType } from './tensor.js';
+export type { ImageTransform } from './transforms/image-transform.js';
 export * as transforms from './transforms/index.js';
-export { type LoadReport, loadStateDict } from './weights/load.js';
-export { readStateDict } from './weights/read.js';
+export type { DownloadProgress } from './weights/hub.js';
+export { type LoadReport, loadStateDict, type Mismatch } from './weights/load.js';
+export { readMetadata, readStateDict } from './weights/read.js';
+export type { Metadata } from './weights/safetensors.js';
 export { saveSafetensors } from './weights/save.js';
-export type { StateDict, StateDType, StateTensor } from './weights/state-dict.js';
+export type { StateData, StateDict, StateDType, StateTensor } from './weights/state-dict.js';

@@ -3,15 +3,44 @@ import { ResNetError } from './errors.js';
 // Argument checks at the public boundary: every message has the form
 // "expected <what> for <name> but received <what came>", so that a caller can act on it.
 
+// Lists are shown this deep. What is shown may be JSON of a hostile file, which nests without end.
+const SHOWN_DEPTH = 3;
+
 /** `value` as a person would write it, short: strings quoted, objects by class, arrays by content. */
 export function show(value: unknown): string {
-  if (typeof value === 'string')
-    return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}...` : value);
-  if (Array.isArray(value))
-    return `[${value.slice(0, 8).map(show).join(', ')}${value.length > 8 ? ', ...' : ''}]`;
-  if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`;
-  if (typeof value === 'object' && value !== null) return value.constructor?.name ?? 'Object';
+  return showTo(SHOWN_DEPTH, value);
+}
+
+function showTo(depth: number, value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(shortened(value));
+  if (Array.isArray(value)) {
+    if (depth === 0) return '[...]';
+    const items = value.slice(0, 8).map((item) => showTo(depth - 1, item));
+    return `[${items.join(', ')}${value.length > 8 ? ', ...' : ''}]`;
+  }
+  if (typeof value === 'function') return `function ${nameOf(value) ?? '(anonymous)'}`;
+  if (typeof value === 'object' && value !== null) return nameOf(value.constructor) ?? 'Object';
   return typeof value === 'bigint' ? `${value}n` : String(value);
+}
+
+function shortened(text: string): string {
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}
+
+/** Of a function. What only poses as one may have any `name`. */
+function nameOf(type: unknown): string | undefined {
+  const name = (type as { name?: unknown } | null | undefined)?.name;
+  return typeof name === 'string' && name !== '' ? shortened(name) : undefined;
+}
+
+/** What a file held, for a message: by its kind, without looking inside. Frozen arrays are Python's tuples. */
+export function describe(value: unknown): string {
+  if (value === undefined) return 'none';
+  if (value instanceof Map) return 'a dict';
+  if (value instanceof Set) return 'a set';
+  if (Array.isArray(value)) return Object.isFrozen(value) ? 'a tuple' : `a list of ${value.length}`;
+  const shown = show(value);
+  return shown === 'Object' ? 'an object' : shown;
 }
 
 /** The error for an argument that is not what it should be. Code `INVALID_ARGUMENT`. */
@@ -33,6 +62,18 @@ export function checkInteger(
   const range =
     max === Number.MAX_SAFE_INTEGER ? `an integer of at least ${min}` : `an integer from ${min} to ${max}`;
   throw invalid(name, range, value);
+}
+
+/** Throws `INVALID_ARGUMENT` unless `options` is an object, and for an option that `of` has not: names the nearest. */
+export function checkOptions(of: string, options: unknown, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null)
+    throw invalid(`the options of ${of}`, 'an object', options);
+  const unknown = Object.keys(options).find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  throw new ResNetError(
+    'INVALID_ARGUMENT',
+    `${of} has no option ${show(unknown)}${didYouMean(unknown, known)}`,
+  );
 }
 
 /** Throws `INVALID_ARGUMENT` unless `value` is one of `choices`, and suggests the nearest of them. */

@@ -1,6 +1,7 @@
 import { ResNetError } from './errors.js';
-import { invalid } from './is.js';
+import { checkOptions, invalid } from './is.js';
 import { native } from './runtime/native.js';
+import { shapeSize } from './shape.js';
 
 export type TensorDType = 'uint8' | 'float32';
 export type Layout = 'NHWC' | 'NCHW';
@@ -28,6 +29,7 @@ export class Tensor<D extends TensorData = TensorData> {
    */
   static fromFloat32(data: Float32Array, shape: readonly number[], options: { layout?: Layout } = {}) {
     if (!(data instanceof Float32Array)) throw invalid('data', 'a Float32Array', data);
+    checkOptions('Tensor', options, ['layout']);
     const layout = options.layout ?? 'NCHW';
     if (layout !== 'NCHW' && layout !== 'NHWC') throw invalid('layout', '"NCHW" or "NHWC"', layout);
     return new Tensor(data, checkedShape(data, shape), 'float32', layout);
@@ -64,7 +66,7 @@ function elementCount(shape: readonly number[]): number {
       'INVALID_SHAPE',
       `Expected a shape of non-negative integers but received [${shape}]`,
     );
-  const count = shape.reduce((product, size) => product * size, 1);
+  const count = shapeSize(shape);
   if (!Number.isSafeInteger(count))
     throw new ResNetError('INVALID_SHAPE', `The shape [${shape}] is too large`);
   return count;

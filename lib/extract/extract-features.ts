@@ -1,6 +1,6 @@
 import { ResNetError } from '../errors.js';
 import { checkInteger, invalid } from '../is.js';
-import type { Compilable } from '../models/model.js';
+import type { Compilable } from '../runtime/compilable.js';
 import { mapOrdered, throwIfAborted } from '../tasks/pipeline.js';
 import {
   createExtraction,

@@ -1,5 +1,5 @@
 import { checkInteger, checkOneOf, invalid } from '../is.js';
-import type { Compilable } from '../models/model.js';
+import type { Compilable } from '../runtime/compilable.js';
 import type { Results, Session } from '../runtime/session.js';
 import { createImagePath, type ImageTaskOptions } from '../tasks/image-path.js';
 import { mapOrdered } from '../tasks/pipeline.js';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { parameterShapes } from '../graph/parameters.js';
 import { serializeGraph } from '../graph/serialize.js';
-import type { Compilable } from '../models/model.js';
+import type { Compilable } from '../runtime/compilable.js';
 import type { ClassificationTransform } from '../transforms/index.js';
 import type { FeatureFormat, StoredDType } from './sinks/sink.js';
 

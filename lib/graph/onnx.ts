@@ -1,12 +1,11 @@
 import { ResNetError } from '../errors.js';
-import { invalid } from '../is.js';
-import type { Compilable } from '../models/model.js';
-import type { NativeParameter } from '../runtime/native.js';
+import { checkOptions, invalid } from '../is.js';
 import type { Graph, GraphNode } from './graph.js';
 import { resolveNode } from './names.js';
 import { type Dimension, modelMessage, nodeMessage, tensorMessage, valueMessage } from './onnx-messages.js';
 import { type OnnxFile, onnxNodes } from './onnx-operators.js';
 import { Message } from './onnx-protobuf.js';
+import type { ParameterValues } from './parameters.js';
 import { outputShape, type ValueShape } from './shapes.js';
 
 export interface OnnxOptions {
@@ -28,9 +27,10 @@ const MAX_BYTES = 2 ** 31 - 1;
  * `UNSUPPORTED` for a network beyond the 2 GB that one ONNX file can hold.
  */
 export function toOnnx(
-  model: Pick<Compilable, 'graph' | 'parameters'>,
+  model: { readonly graph: Graph; readonly parameters: ReadonlyMap<string, ParameterValues> },
   options: OnnxOptions = {},
 ): Uint8Array {
+  checkOptions('toOnnx', options, ['outputs', 'opset']);
   const { outputs = ['logits'], opset = 17 } = options;
   if (opset !== 13 && opset !== 17) throw invalid('opset', '13 or 17', opset);
   checkOutputs(outputs);
@@ -63,7 +63,7 @@ class GraphWriter implements OnnxFile {
 
   constructor(
     private readonly graph: Graph,
-    private readonly parameters: ReadonlyMap<string, NativeParameter>,
+    private readonly parameters: ReadonlyMap<string, ParameterValues>,
     private readonly outputs: readonly string[],
   ) {
     this.#taken = new Set([INPUT, ...outputs]);

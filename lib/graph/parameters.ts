@@ -1,5 +1,11 @@
 import type { Graph, GraphNode } from './graph.js';
 
+/** A parameter's float32 values, in torch's order. */
+export interface ParameterValues {
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
 /**
  * The shape that the graph expects of every tensor it names, by state-dict key, in the graph's order. Two nodes may
  * share a tensor.

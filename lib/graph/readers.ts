@@ -1,5 +1,5 @@
 import { WeightsFormatError } from '../errors.js';
-import { show } from '../is.js';
+import { describe, show } from '../is.js';
 import type { Pair } from './graph.js';
 
 // Readers of JSON that comes from a weights file. It is hostile: each lets through what it is for and nothing else.
@@ -44,13 +44,6 @@ export function readName(value: unknown, what: string): string {
 
 export function unexpected(what: string, expected: string, received: unknown): WeightsFormatError {
   return new WeightsFormatError(`Expected ${expected} for ${what} but the file has ${describe(received)}`);
-}
-
-/** Never looks inside objects and lists: a hostile file may nest them as deep as it likes. */
-function describe(value: unknown): string {
-  if (value === undefined) return 'none';
-  if (Array.isArray(value)) return `a list of ${value.length}`;
-  return typeof value === 'object' && value !== null ? 'an object' : show(value);
 }
 
 export function integer(min: number, max: number): Reader<number> {

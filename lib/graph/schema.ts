@@ -13,13 +13,14 @@ type Schema<Op extends OpName> = {
   };
 };
 
-// Far above any real network, and far below where products of a few of them leave the exact integers.
-export const MAX_CHANNELS = 2 ** 24;
-const MAX_WINDOW = 2 ** 12;
+// Those of native/graph/validate.cc, so that a file that is read can be compiled.
+const MAX_SIZE = 2 ** 15;
+const MAX_FEATURES = 2 ** 24;
 
-const channels = integer(1, MAX_CHANNELS);
-const positive = integer(1, MAX_WINDOW);
-const natural = integer(0, MAX_WINDOW);
+const positive = integer(1, MAX_SIZE);
+const natural = integer(0, MAX_SIZE);
+const channels = positive;
+const features = integer(1, MAX_FEATURES);
 
 export const OPERATIONS: { readonly [Op in OpName]: Schema<Op> } = {
   input: { inputs: 0, fields: { channels } },
@@ -63,7 +64,7 @@ export const OPERATIONS: { readonly [Op in OpName]: Schema<Op> } = {
   flatten: { inputs: 1, fields: {} },
   linear: {
     inputs: 1,
-    fields: { inFeatures: channels, outFeatures: channels, weight: readName, bias: optional(readName) },
+    fields: { inFeatures: features, outFeatures: features, weight: readName, bias: optional(readName) },
   },
   add: { inputs: 2, fields: {} },
   zero_pad_shortcut: { inputs: 1, fields: { stride: positive, outChannels: channels } },

@@ -1,9 +1,9 @@
 import { ResNetError } from '../errors.js';
-import { checkOneOf, invalid } from '../is.js';
+import { checkOneOf, checkOptions, invalid } from '../is.js';
 import { type DownloadProgress, fetchWeights } from '../weights/hub.js';
 import { loadStateDict } from '../weights/load.js';
 import { BasicBlock, type BlockType, Bottleneck, ResNet } from './resnet.js';
-import type { ResNetOptions } from './resnet-options.js';
+import { RESNET_OPTIONS, type ResNetOptions } from './resnet-options.js';
 import * as entries from './weights-entries.js';
 
 /** One of torchvision's named architectures. */
@@ -110,7 +110,9 @@ export function listModels(): ModelName[] {
  * @throws ResNetError `INVALID_ARGUMENT` for an unknown name, with the nearest there is; else see `Builder`.
  */
 export async function getModel(name: string, options: BuilderOptions = {}): Promise<ResNet> {
-  return build(architecture(name), options);
+  const known = architecture(name);
+  checkOptions('getModel', options, [...RESNET_OPTIONS, 'weights', 'progress']);
+  return build(known, options);
 }
 
 /**

@@ -1,10 +1,10 @@
 import type { Graph } from '../graph/graph.js';
-import { parameterShapes } from '../graph/parameters.js';
+import { type ParameterValues, parameterShapes } from '../graph/parameters.js';
 import { ModuleBuffer } from '../nn/state.js';
 import { type CompileOptions, compileModel } from '../runtime/compile.js';
-import type { NativeParameter } from '../runtime/native.js';
 import type { Session } from '../runtime/session.js';
-import { IMAGENET_TRANSFORM, type ImageTransform, type Model } from './model.js';
+import { IMAGENET_TRANSFORM, type ImageTransform } from '../transforms/image-transform.js';
+import type { Model } from './model.js';
 
 /**
  * A network that is only a graph and its tensors: what a file that carries its graph gives, without the classes that
@@ -20,8 +20,8 @@ export class GraphModel implements Model {
     this.#state = new Map(shapes.map(([key, shape]) => [key, new ModuleBuffer(shape, 'float32', 0)]));
   }
 
-  get parameters(): ReadonlyMap<string, NativeParameter> {
-    return this.#state as ReadonlyMap<string, NativeParameter>;
+  get parameters(): ReadonlyMap<string, ParameterValues> {
+    return this.#state as ReadonlyMap<string, ParameterValues>;
   }
 
   /** The tensors that the graph names, in its order; live, as those of a module. */

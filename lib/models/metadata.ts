@@ -10,8 +10,8 @@ import {
   unexpected,
 } from '../graph/readers.js';
 import { parseGraph } from '../graph/serialize.js';
+import { type ImageTransform, MAX_SIZE } from '../transforms/image-transform.js';
 import { parseArchitecture, type ResNetArchitecture } from './architecture.js';
-import type { ImageTransform } from './model.js';
 
 /** What a weights file's metadata says of its network; each part may be absent. `saveSafetensors` writes it. */
 export interface ModelMetadata {
@@ -21,7 +21,6 @@ export interface ModelMetadata {
   readonly categories: readonly string[] | undefined;
 }
 
-const MAX_SIZE = 2 ** 14;
 const readSize = integer(1, MAX_SIZE);
 
 /**

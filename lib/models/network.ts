@@ -1,10 +1,11 @@
 import type { Graph } from '../graph/graph.js';
-import { trace } from '../graph/trace.js';
+import type { ParameterValues } from '../graph/parameters.js';
 import { Module } from '../nn/module.js';
+import { trace } from '../nn/trace.js';
 import { type CompileOptions, compileModel } from '../runtime/compile.js';
-import type { NativeParameter } from '../runtime/native.js';
 import type { Session } from '../runtime/session.js';
-import { IMAGENET_TRANSFORM, type ImageTransform, type Model } from './model.js';
+import { IMAGENET_TRANSFORM, type ImageTransform } from '../transforms/image-transform.js';
+import type { Model } from './model.js';
 
 /**
  * A module that takes images and can be compiled: the base of ResNet, and of networks of your own. Its forward takes
@@ -24,10 +25,10 @@ export abstract class Network extends Module implements Model {
     return trace(this, { channels: this.inputChannels });
   }
 
-  get parameters(): ReadonlyMap<string, NativeParameter> {
-    const parameters = new Map<string, NativeParameter>();
+  get parameters(): ReadonlyMap<string, ParameterValues> {
+    const parameters = new Map<string, ParameterValues>();
     for (const [key, state] of this.stateDict()) {
-      if (state.dtype === 'float32') parameters.set(key, state as NativeParameter);
+      if (state.dtype === 'float32') parameters.set(key, state as ParameterValues);
     }
     return parameters;
   }

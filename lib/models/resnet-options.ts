@@ -1,5 +1,4 @@
-import { checkInteger, checkOneOf, invalid } from '../is.js';
-import { checkOptions } from '../nn/arguments.js';
+import { checkInteger, checkOneOf, checkOptions, invalid } from '../is.js';
 import { BatchNorm2d } from '../nn/batch-norm.js';
 import { Module } from '../nn/module.js';
 
@@ -39,7 +38,7 @@ export interface ResNetConfiguration extends Omit<Required<ResNetOptions>, 'repl
   readonly replaceStrideWithDilation: readonly [boolean, boolean, boolean?];
 }
 
-const OPTION_NAMES = [
+export const RESNET_OPTIONS = [
   'numClasses',
   'groups',
   'widthPerGroup',
@@ -52,7 +51,7 @@ const OPTION_NAMES = [
 
 /** @throws ResNetError `INVALID_ARGUMENT`. */
 export function checkResNetOptions(layers: unknown, options: ResNetOptions): ResNetConfiguration {
-  checkOptions('ResNet', options, OPTION_NAMES);
+  checkOptions('ResNet', options, RESNET_OPTIONS);
   const stem = checkOneOf('stem', options.stem ?? 'imagenet', STEMS);
   const stages = stem === 'cifar' ? 3 : 4;
   return {

@@ -129,7 +129,7 @@ export class Bottleneck extends Block {
     super(options);
     const { stride = 1, groups = 1, baseWidth = 64, dilation = 1, normLayer = batchNorm } = options;
     const width = Math.trunc(planes * (baseWidth / 64)) * groups;
-    const outplanes = planes * Bottleneck.expansion;
+    const outplanes = planes * (this.constructor as unknown as BlockType).expansion;
     this.conv1 = conv1x1(inplanes, width);
     this.bn1 = normLayer(width);
     this.conv2 = conv3x3(width, width, stride, groups, dilation);

@@ -1,9 +1,9 @@
 import { ResNetError } from '../errors.js';
 import { checkOneOf, didYouMean, invalid, show } from '../is.js';
 import { type ClassificationTransform, classification } from '../transforms/classification.js';
+import type { ImageTransform } from '../transforms/image-transform.js';
 import { IMAGENET_CATEGORIES } from './data/imagenet-categories.js';
 import { WEIGHTS_FACTS } from './data/weights-facts.js';
-import type { ImageTransform } from './model.js';
 
 // torchvision's weights enums: `ResNet50_Weights.IMAGENET1K_V2` and so on, as objects.
 

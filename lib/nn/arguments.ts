@@ -1,5 +1,5 @@
 import type { Pair } from '../graph/graph.js';
-import { checkInteger, checkOneOf, invalid } from '../is.js';
+import { checkInteger, invalid } from '../is.js';
 
 /** One number for both, or [height, width]. */
 export type PairArgument = number | Pair;
@@ -13,10 +13,4 @@ export function checkPair(name: string, value: unknown, min: number): Pair {
   }
   if (value.length !== 2) throw invalid(name, 'an integer or [height, width]', value);
   return [checkInteger(`${name}[0]`, value[0], min), checkInteger(`${name}[1]`, value[1], min)];
-}
-
-/** Throws `INVALID_ARGUMENT` for an option that does not exist, and suggests the one that was meant. */
-export function checkOptions(name: string, options: unknown, known: readonly string[]): void {
-  if (typeof options !== 'object' || options === null) throw invalid(name, 'an object', options);
-  for (const key of Object.keys(options)) checkOneOf(`an option of ${name}`, key, known);
 }

@@ -1,6 +1,5 @@
 import type { Operation } from '../graph/recorder.js';
-import { checkInteger, invalid } from '../is.js';
-import { checkOptions } from './arguments.js';
+import { checkInteger, checkOptions, invalid } from '../is.js';
 import { constant } from './init.js';
 import { Layer } from './layer.js';
 import { ModuleBuffer, Parameter } from './state.js';

@@ -1,7 +1,8 @@
 import type { Pair } from '../graph/graph.js';
 import type { Operation } from '../graph/recorder.js';
-import { checkInteger, invalid } from '../is.js';
-import { checkOptions, checkPair, type PairArgument } from './arguments.js';
+import { checkInteger, checkOptions, invalid } from '../is.js';
+import { shapeSize } from '../shape.js';
+import { checkPair, type PairArgument } from './arguments.js';
 import { uniformFanIn } from './init.js';
 import { Layer } from './layer.js';
 import { Parameter } from './state.js';
@@ -53,7 +54,7 @@ export class Conv2d extends Layer {
       }
     }
     const shape = [outChannels, inChannels / this.groups, ...this.kernelSize];
-    const fanIn = shape.slice(1).reduce((product, size) => product * size, 1);
+    const fanIn = shapeSize(shape.slice(1));
     this.weight = new Parameter(shape, uniformFanIn(fanIn));
     this.bias = (options.bias ?? true) ? new Parameter([outChannels], uniformFanIn(fanIn)) : undefined;
   }

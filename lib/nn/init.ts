@@ -1,3 +1,4 @@
+import { shapeSize } from '../shape.js';
 import type { Initializer } from './state.js';
 
 // Initial values as torch.nn.init defines them, in distribution; the bits are those of our own generator.
@@ -19,6 +20,6 @@ export function uniformFanIn(fanIn: number): Initializer {
  */
 export function kaimingNormalFanOut(shape: readonly number[]): Initializer {
   const [outChannels = 1, , ...kernel] = shape;
-  const fanOut = kernel.reduce((product, size) => product * size, outChannels);
+  const fanOut = outChannels * shapeSize(kernel);
   return (data, random) => random.fillNormal(data, Math.sqrt(2 / fanOut));
 }

@@ -1,6 +1,5 @@
 import type { Operation } from '../graph/recorder.js';
-import { checkInteger } from '../is.js';
-import { checkOptions } from './arguments.js';
+import { checkInteger, checkOptions } from '../is.js';
 import { uniformFanIn } from './init.js';
 import { Layer } from './layer.js';
 import { Parameter } from './state.js';

@@ -1,8 +1,8 @@
 import { ResNetError } from '../errors.js';
 import type { Pair } from '../graph/graph.js';
 import type { Operation } from '../graph/recorder.js';
-import { invalid, show } from '../is.js';
-import { checkOptions, checkPair, type PairArgument } from './arguments.js';
+import { checkOptions, invalid, show } from '../is.js';
+import { checkPair, type PairArgument } from './arguments.js';
 import { Layer } from './layer.js';
 
 export interface MaxPool2dOptions {

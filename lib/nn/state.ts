@@ -1,5 +1,7 @@
 import { ResNetError } from '../errors.js';
 import { invalid } from '../is.js';
+import { allocateBytes } from '../runtime/memory.js';
+import { shapeSize } from '../shape.js';
 import { nextStream, type Random } from './random.js';
 
 /** Fills a parameter with its initial values. */
@@ -30,12 +32,7 @@ abstract class LazyTensor<Data extends Float32s | Int64s> {
 
   /** Number of elements. */
   get size(): number {
-    return this.shape.reduce((product, length) => product * length, 1);
-  }
-
-  /** Whether the data exists, because it was set or has been read. */
-  get materialized(): boolean {
-    return this.#data !== undefined;
+    return shapeSize(this.shape);
   }
 
   get data(): Data {
@@ -79,7 +76,7 @@ export class Parameter extends LazyTensor<Float32s> {
   }
 
   protected override make(size: number): Float32s {
-    const data = new Float32Array(size);
+    const data = float32s(size);
     this.#initializer(data, this.#stream());
     return data;
   }
@@ -102,10 +99,15 @@ export class ModuleBuffer extends LazyTensor<Float32s | Int64s> {
 
   protected override make(size: number): Float32s | Int64s {
     if (this.dtype === 'int64') return new BigInt64Array(size).fill(BigInt(this.initialValue));
-    return new Float32Array(size).fill(this.initialValue);
+    return float32s(size).fill(this.initialValue);
   }
 
   protected override get arrayType() {
     return this.dtype === 'int64' ? BigInt64Array : Float32Array;
   }
+}
+
+/** In memory that compile reads in place. */
+function float32s(size: number): Float32s {
+  return new Float32Array(allocateBytes(4 * size).buffer as ArrayBuffer, 0, size);
 }

@@ -1,11 +1,13 @@
+import { setImmediate } from 'node:timers/promises';
 import { ResNetError } from '../errors.js';
 import type { Graph, GraphNode, InputNode, NormalizeNode } from '../graph/graph.js';
 import { resolveNode } from '../graph/names.js';
-import { parameterShapes } from '../graph/parameters.js';
-import { checkInteger, checkOneOf, didYouMean, invalid, show } from '../is.js';
-import type { Compilable } from '../models/model.js';
+import { type ParameterValues, parameterShapes } from '../graph/parameters.js';
+import { checkInteger, checkOneOf, checkOptions, invalid, show } from '../is.js';
+import type { ImageTransform } from '../transforms/image-transform.js';
+import { type Compilable, readModel } from './compilable.js';
 import { type ChosenDevice, chooseDevice } from './devices.js';
-import { type NativeParameter, native } from './native.js';
+import { native } from './native.js';
 import { Session, type SessionDescription } from './session.js';
 
 const DTYPES = ['float32', 'tf32', 'float16', 'bfloat16', 'int8'] as const;
@@ -33,6 +35,8 @@ export interface CompileOptions {
   readonly contexts?: number | undefined;
 }
 
+// Of work on the JavaScript thread before other work gets its turn.
+const LONGEST_TURN_MS = 5;
 const MAX_BATCH = 65_536;
 const MAX_THREADS = 1024;
 const MAX_CONTEXTS = 64;
@@ -48,20 +52,20 @@ const OPTION_CHECKS: { readonly [Name in keyof CompileOptions]-?: (value: unknow
   contexts: (value) => checkInteger('contexts', value, 1, MAX_CONTEXTS),
 };
 
+export const COMPILE_OPTIONS: readonly string[] = Object.keys(OPTION_CHECKS);
+
 /**
  * Compiles a model for a device. Weights are read now: later changes to the model do not reach the session.
  * @throws ResNetError `INVALID_ARGUMENT`, `UNKNOWN_NODE`, `UNSUPPORTED` (a dtype that the device lacks),
  * `DEVICE_UNAVAILABLE`, `OUT_OF_MEMORY`.
  */
 export async function compileModel(model: Compilable, options: CompileOptions = {}): Promise<Session> {
-  if (typeof model !== 'object' || model === null || !('graph' in model))
-    throw invalid('model', 'a model', model);
-  checkOptions(options);
+  checkCompileOptions(options);
   const { dtype = 'float32', maxBatch = 32, threads = 0, memory = 'auto', contexts = 0 } = options;
   const chosen = await chooseDevice(options.device ?? 'auto');
   checkDType(chosen, dtype);
 
-  const { graph } = model;
+  const { graph, parameters, transform } = readModel(model);
   const asked = [...new Set(options.outputs ?? ['logits'])].map(
     (name) => [name, resolveNode(graph, name)] as const,
   );
@@ -74,11 +78,13 @@ export async function compileModel(model: Compilable, options: CompileOptions = 
     channels: inputOf(graph).channels,
     outputs: asked.map(([name, node]) => [name, outputs.indexOf(node)]),
   };
-  const normalized = normalizeInput(graph.nodes, inputOf(graph), normalizeNode(model, graph));
+  const normalized = normalizeInput(graph.nodes, inputOf(graph), normalizeNode(transform, graph));
+  const needed = parametersOf(parameters, graph);
+  await initialize(needed);
   const compiled = await native().compile(
     normalized.nodes,
     outputs.map(normalized.rename),
-    parametersOf(model, graph),
+    Object.fromEntries(needed),
     {
       device: chosen.device.id,
       dtype,
@@ -92,13 +98,9 @@ export async function compileModel(model: Compilable, options: CompileOptions = 
   return new Session(compiled);
 }
 
-function checkOptions(options: CompileOptions): void {
-  if (typeof options !== 'object' || options === null) throw invalid('options', 'an object', options);
+function checkCompileOptions(options: CompileOptions): void {
+  checkOptions('compile', options, COMPILE_OPTIONS);
   for (const [name, value] of Object.entries(options)) {
-    if (!Object.hasOwn(OPTION_CHECKS, name)) {
-      const hint = didYouMean(name, Object.keys(OPTION_CHECKS));
-      throw new ResNetError('INVALID_ARGUMENT', `compile has no option ${show(name)}${hint}`);
-    }
     if (value !== undefined) OPTION_CHECKS[name as keyof CompileOptions](value);
   }
 }
@@ -124,14 +126,15 @@ function inputOf(graph: Graph): InputNode {
 }
 
 /** What the model's transform does to uint8 input, as a node behind the input. */
-function normalizeNode(model: Compilable, graph: Graph): NormalizeNode {
-  const { mean, std } = model.transform;
+function normalizeNode(transform: Partial<ImageTransform> | undefined, graph: Graph): NormalizeNode {
+  const { mean, std } = transform ?? {};
   const { channels, name } = inputOf(graph);
-  const fits = (values: readonly number[]) => values.length === channels && values.every(Number.isFinite);
+  const fits = (values: unknown): values is readonly number[] =>
+    Array.isArray(values) && values.length === channels && values.every(Number.isFinite);
   if (!fits(mean) || !fits(std) || std.includes(0)) {
     throw new ResNetError(
       'INVALID_ARGUMENT',
-      `Expected model.transform to have mean and std (not 0) for each of ${channels} channels ` +
+      `Expected the transform to have mean and std (not 0) for each of ${channels} channels ` +
         `but received mean ${show(mean)} and std ${show(std)}`,
     );
   }
@@ -148,12 +151,26 @@ function normalizeInput(nodes: readonly GraphNode[], input: InputNode, normalize
   return { nodes: [input, normalize, ...readers], rename };
 }
 
-function parametersOf(model: Compilable, graph: Graph): Record<string, NativeParameter> {
-  const parameters = model.parameters;
-  const needed = [...parameterShapes(graph).keys()].map((key) => {
+/**
+ * Has parameters that have no values yet compute them, and lets the event loop turn between them: drawing all of a
+ * network's at random takes a second.
+ */
+async function initialize(parameters: readonly NamedParameter[]): Promise<void> {
+  let turn = performance.now();
+  for (const [, parameter] of parameters) {
+    void parameter.data;
+    if (performance.now() - turn < LONGEST_TURN_MS) continue;
+    await setImmediate();
+    turn = performance.now();
+  }
+}
+
+type NamedParameter = readonly [key: string, parameter: ParameterValues];
+
+function parametersOf(parameters: Compilable['parameters'], graph: Graph): NamedParameter[] {
+  return [...parameterShapes(graph).keys()].map((key) => {
     const parameter = parameters.get(key);
     if (!parameter) throw invalid('model.parameters', `a tensor named ${show(key)}`, 'none');
-    return [key, parameter] as const;
+    return [key, parameter];
   });
-  return Object.fromEntries(needed);
 }

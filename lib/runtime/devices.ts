@@ -52,9 +52,12 @@ function chooseAutomatically(found: readonly NativeDevice[]): ChosenDevice {
 }
 
 function named(found: readonly NativeDevice[], id: string): Device {
-  const device = found.find((candidate) => candidate.id === id || (id === 'cuda' && isCuda(candidate)));
-  if (device?.available) return device;
-  const reason = device?.reason ?? '';
+  const matches = found.filter((device) => device.id === id || (id === 'cuda' && isCuda(device)));
+  const usable = matches.find((device) => device.available);
+  if (usable) return usable;
+  // CUDA as a whole is missing under the id `cuda`, and its reason is that of every device it could have.
+  const missing = matches[0] ?? (isCuda({ id }) ? found.find(isCuda) : undefined);
+  const reason = missing?.reason ?? '';
   const there = found.filter((candidate) => candidate.available).map((candidate) => candidate.id);
   throw new ResNetError(
     'DEVICE_UNAVAILABLE',
@@ -62,6 +65,6 @@ function named(found: readonly NativeDevice[], id: string): Device {
   );
 }
 
-function isCuda({ id }: NativeDevice): boolean {
+function isCuda({ id }: Pick<NativeDevice, 'id'>): boolean {
   return id === 'cuda' || id.startsWith('cuda:');
 }

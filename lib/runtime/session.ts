@@ -1,5 +1,5 @@
 import { AbortError, ResNetError } from '../errors.js';
-import { invalid } from '../is.js';
+import { checkOptions, invalid } from '../is.js';
 import { Tensor } from '../tensor.js';
 import { checkBatch } from './batch-input.js';
 import type { NativeSession, NativeStep } from './native.js';
@@ -99,7 +99,7 @@ export class Session {
    */
   async run(input: Tensor, options: RunOptions = {}): Promise<Results> {
     const batch = checkBatch(input, this);
-    const outputs = await this.#start(options.signal, (id) => this.#native.run(id, batch));
+    const outputs = await this.#start('run', options, (id) => this.#native.run(id, batch));
     const tensors = outputs.map(({ data, shape }) => Tensor.fromFloat32(data, shape));
     return Object.fromEntries(
       this.#description.outputs.map(([name, index]) => [name, tensors[index] as Tensor<Float32Array>]),
@@ -112,7 +112,7 @@ export class Session {
    */
   async profile(input: Tensor, options: RunOptions = {}): Promise<StepProfile[]> {
     const batch = checkBatch(input, this);
-    const times = await this.#start(options.signal, (id) => this.#native.profile(id, batch));
+    const times = await this.#start('profile', options, (id) => this.#native.profile(id, batch));
     return this.plan.map((step, i) => ({ ...step, ms: times[i] ?? 0 }));
   }
 
@@ -126,7 +126,9 @@ export class Session {
     return this.close();
   }
 
-  async #start<T>(signal: AbortSignal | undefined, start: (id: number) => Promise<T>): Promise<T> {
+  async #start<T>(call: string, options: RunOptions, start: (id: number) => Promise<T>): Promise<T> {
+    checkOptions(call, options, ['signal']);
+    const { signal } = options;
     if (signal !== undefined && !(signal instanceof AbortSignal)) {
       throw invalid('signal', 'an AbortSignal', signal);
     }

@@ -1,6 +1,6 @@
 import { didYouMean, invalid, show } from '../is.js';
-import type { Compilable } from '../models/model.js';
 import type { BatchReport } from '../runtime/batch-stats.js';
+import type { Compilable } from '../runtime/compilable.js';
 import { notFound, RequestError } from './request-error.js';
 import { ServedModel, type ServedModelOptions } from './served-model.js';
 

@@ -1,9 +1,9 @@
 import { ResNetError } from '../errors.js';
 import type { Graph } from '../graph/graph.js';
 import { loadModel } from '../models/load.js';
-import type { Compilable } from '../models/model.js';
 import type { BatchReport } from '../runtime/batch-stats.js';
 import { Batcher, type BatcherOptions, type BatchRunOptions } from '../runtime/batcher.js';
+import type { Compilable } from '../runtime/compilable.js';
 import type { Results, Session } from '../runtime/session.js';
 import { labelsFor } from '../tasks/classifier.js';
 import { createImagePath, type ImagePath, type ImageTaskOptions } from '../tasks/image-path.js';

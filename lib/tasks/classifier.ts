@@ -1,11 +1,11 @@
 import type { ResNetError } from '../errors.js';
 import type { Graph } from '../graph/graph.js';
 import { resolveNode } from '../graph/names.js';
-import { checkInteger, checkOneOf, invalid } from '../is.js';
-import type { Compilable } from '../models/model.js';
+import { checkInteger, checkOneOf, checkOptions, invalid } from '../is.js';
+import { type Compilable, readModel } from '../runtime/compilable.js';
 import type { Session } from '../runtime/session.js';
 import type { Tensor } from '../tensor.js';
-import { checkModel, createImagePath, type ImagePath, type ImageTaskOptions } from './image-path.js';
+import { createImagePath, IMAGE_TASK_OPTIONS, type ImagePath, type ImageTaskOptions } from './image-path.js';
 import type { ImageInput } from './images.js';
 import { type Prediction, predictionsOf } from './predictions.js';
 
@@ -21,10 +21,10 @@ export interface Failure {
 
 export interface ClassifyOptions {
   /** How many classes an image gets, likeliest first; all where there are fewer. Default 5. */
-  readonly topK?: number;
-  readonly signal?: AbortSignal;
+  readonly topK?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
   /** What an image that cannot be read does: reject everything (the default), or give a Failure in its place. */
-  readonly onError?: 'throw' | 'return';
+  readonly onError?: 'throw' | 'return' | undefined;
 }
 
 /** Says what images show. Made by `createClassifier`; open until `close()`. */
@@ -45,28 +45,26 @@ export class Classifier {
   /**
    * The likeliest classes of each image, likeliest first; equal ones in the order of their indices. One entry an image
    * in the order of `items`; a tensor of n images makes n of them.
-   * @throws ResNetError `INVALID_ARGUMENT` and `INVALID_SHAPE` for items that are no image input, `FILE`,
-   * `IMAGE_DECODE` or `UNSUPPORTED` (a URL) for images that cannot be read, and what `session.run` throws.
+   * @throws ResNetError `INVALID_ARGUMENT` and `INVALID_SHAPE` for items that are no image input, `INVALID_ARGUMENT` (a
+   * URL), `FILE` or `IMAGE_DECODE` for images that cannot be read, and what `session.run` throws.
    */
   classify(
     items: readonly ImageInput[],
-    options: ClassifyOptions & { onError: 'return' },
-  ): Promise<(Prediction[] | Failure)[]>;
-  classify(
-    items: readonly ImageInput[],
-    options?: ClassifyOptions & { onError?: 'throw' },
+    options?: ClassifyOptions & { onError?: 'throw' | undefined },
   ): Promise<Prediction[][]>;
+  classify(items: readonly ImageInput[], options: ClassifyOptions): Promise<(Prediction[] | Failure)[]>;
   async classify(items: readonly ImageInput[], options: ClassifyOptions = {}) {
     const results: (Prediction[] | Failure)[] = [];
     for await (const result of this.stream(items, options)) results.push(result);
     return results;
   }
 
-  /** As `classify`, but gives each result as soon as it and those before it are there. */
+  /** As `classify`, but gives results while later images are still read: a batch's once the next one is on its way. */
   async *stream(
     items: readonly ImageInput[],
     options: ClassifyOptions = {},
   ): AsyncGenerator<Prediction[] | Failure, void, undefined> {
+    checkOptions('classify', options, ['topK', 'signal', 'onError']);
     const k = checkInteger('topK', options.topK ?? 5, 1);
     const onError = checkOneOf('onError', options.onError ?? 'throw', ['throw', 'return']);
     for await (const outcome of this.#path.run(items, { signal: options.signal, onError })) {
@@ -99,10 +97,11 @@ export async function createClassifier(
   model: Compilable,
   options: ClassifierOptions = {},
 ): Promise<Classifier> {
+  checkOptions('createClassifier', options, ['labels', ...IMAGE_TASK_OPTIONS]);
   const { labels, ...rest } = options;
-  checkModel(model);
-  const names = labelsFor(model, labels);
-  return new Classifier(await createImagePath(model, { ...rest, outputs: ['logits'] }), names);
+  const read = readModel(model);
+  const names = labelsFor(read, labels);
+  return new Classifier(await createImagePath(read, { ...rest, outputs: ['logits'] }), names);
 }
 
 /** The class names of a model, or those given instead of them. */

@@ -3,11 +3,18 @@ import { computeBatches } from '../extract/batches.js';
 import { type ExtractInputs, inputEntries } from '../extract/sources/inputs.js';
 import { stageClocks } from '../extract/stage-clock.js';
 import { resolveNode } from '../graph/names.js';
-import { checkOneOf, invalid, show } from '../is.js';
-import type { Compilable } from '../models/model.js';
+import { checkOneOf, checkOptions, invalid, show } from '../is.js';
+import { type Compilable, readModel } from '../runtime/compilable.js';
 import type { Results, Session } from '../runtime/session.js';
+import { shapeSize } from '../shape.js';
 import { Tensor } from '../tensor.js';
-import { createImagePath, type ImagePath, type ImageTaskOptions, rowsOf } from './image-path.js';
+import {
+  createImagePath,
+  IMAGE_TASK_OPTIONS,
+  type ImagePath,
+  type ImageTaskOptions,
+  rowsOf,
+} from './image-path.js';
 import { eachImage, type ImageInput } from './images.js';
 
 export interface FeatureExtractorOptions extends ImageTaskOptions {
@@ -16,7 +23,7 @@ export interface FeatureExtractorOptions extends ImageTaskOptions {
 }
 
 export interface ExtractOptions {
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Features by the name asked for. The first dimension is the images. */
@@ -56,10 +63,12 @@ export class FeatureExtractor {
    * The features of all images, in their order: for each output a tensor [n, ...], NCHW; pooled ones (`avgpool`) [n, C].
    * A tensor of n images counts as n of them; no images give no features, {}.
    * @throws ResNetError `INVALID_ARGUMENT` and `INVALID_SHAPE` for items that are no image input, or of sizes that give
-   * features of different shapes; `FILE`, `IMAGE_DECODE` or `UNSUPPORTED` (a URL) for images that cannot be read; and
-   * what `session.run` throws.
+   * features of different shapes; `INVALID_ARGUMENT` (a URL), `FILE` or `IMAGE_DECODE` for images that cannot be read;
+   * `OUT_OF_MEMORY` for more features than fit in memory: `stream` and `extractFeatures` hold few at a time; and what
+   * `session.run` throws.
    */
   async extract(items: readonly ImageInput[], options: ExtractOptions = {}): Promise<Features> {
+    checkOptions('extract', options, ['signal']);
     const count = eachImage(items, this.session.channels).length;
     const features: Features = {};
     let row = 0;
@@ -68,7 +77,7 @@ export class FeatureExtractor {
       if ('error' in outcome) throw outcome.error;
       for (const [name, value] of Object.entries(outcome.rows)) {
         const shape = this.#rowShape(name, value.shape);
-        features[name] ??= emptyRows(count, shape);
+        features[name] ??= emptyRows(name, count, shape);
         setRow(features[name], row, shape, value.data, name);
       }
       row++;
@@ -89,8 +98,10 @@ export class FeatureExtractor {
    */
   async *stream(
     source: ExtractInputs,
-    { signal, onError = 'throw' }: StreamOptions = {},
+    options: StreamOptions = {},
   ): AsyncGenerator<KeyedFeatures, void, undefined> {
+    checkOptions('stream', options, ['signal', 'onError']);
+    const { signal, onError = 'throw' } = options;
     checkOneOf('onError', onError, ['throw', 'return']);
     const batches = computeBatches(inputEntries(source, signal), this.#path, stageClocks(), signal);
     for await (const { images, results } of batches) {
@@ -124,9 +135,20 @@ export class FeatureExtractor {
   }
 }
 
-function emptyRows(count: number, shape: readonly number[]): Tensor<Float32Array> {
-  const size = shape.reduce((product, length) => product * length, count);
-  return Tensor.fromFloat32(new Float32Array(size), [count, ...shape]);
+function emptyRows(name: string, count: number, row: readonly number[]): Tensor<Float32Array> {
+  const shape = [count, ...row];
+  let data: Float32Array;
+  try {
+    data = new Float32Array(shapeSize(shape));
+  } catch (cause) {
+    throw new ResNetError(
+      'OUT_OF_MEMORY',
+      `The features of ${name} for all images, ${show(shape)} float32 values, do not fit in memory: extract in ` +
+        'smaller lists, or use extractor.stream or extractFeatures',
+      { cause },
+    );
+  }
+  return Tensor.fromFloat32(data, shape);
 }
 
 function setRow(
@@ -160,10 +182,12 @@ export async function createFeatureExtractor(
   model: Compilable,
   options: FeatureExtractorOptions,
 ): Promise<FeatureExtractor> {
+  checkOptions('createFeatureExtractor', options, ['outputs', ...IMAGE_TASK_OPTIONS]);
   // compile would take none to mean the logits, which is hardly what an extractor is asked for.
-  if (options?.outputs === undefined) throw invalid('outputs', 'a list of node names', undefined);
-  const path = await createImagePath(model, options);
-  const { graph } = model;
+  if (options.outputs === undefined) throw invalid('outputs', 'a list of node names', undefined);
+  const read = readModel(model);
+  const path = await createImagePath(read, options);
+  const { graph } = read;
   const pooled = options.outputs.filter((output) => {
     const name = resolveNode(graph, output);
     return graph.nodes.find((node) => node.name === name)?.op === 'global_avg_pool';

@@ -1,16 +1,18 @@
 import { availableParallelism } from 'node:os';
 import { ResNetError } from '../errors.js';
-import { invalid } from '../is.js';
-import type { Compilable } from '../models/model.js';
-import { type CompileOptions, compileModel } from '../runtime/compile.js';
+import { checkOptions, invalid } from '../is.js';
+import { type Compilable, readModel } from '../runtime/compilable.js';
+import { COMPILE_OPTIONS, type CompileOptions, compileModel } from '../runtime/compile.js';
 import type { Results, Session } from '../runtime/session.js';
 import { Tensor } from '../tensor.js';
 import {
+  CLASSIFICATION_OPTIONS,
   type ClassificationOptions,
   type ClassificationTransform,
   classification,
-  type ImageSource,
-} from '../transforms/index.js';
+} from '../transforms/classification.js';
+import type { ImageTransform } from '../transforms/image-transform.js';
+import type { ImageSource } from '../transforms/source.js';
 import { eachImage, type ImageInput, type Pixels, stack } from './images.js';
 import { groupNeighbours, mapOrdered } from './pipeline.js';
 
@@ -19,6 +21,9 @@ export interface ImageTaskOptions extends Omit<CompileOptions, 'outputs'> {
   /** Replaces the model's own transform, or parts of it. */
   readonly transform?: ClassificationOptions | ClassificationTransform | undefined;
 }
+
+/** Names of ImageTaskOptions. */
+export const IMAGE_TASK_OPTIONS = [...COMPILE_OPTIONS.filter((name) => name !== 'outputs'), 'transform'];
 
 /** What one image came to: its row of each output, by name, or why it could not be read. */
 export type ImageOutcome = { readonly rows: Readonly<Results> } | { readonly error: ResNetError };
@@ -63,11 +68,19 @@ export class ImagePath {
 
   async #load(image: ImageSource | Pixels, onError: 'throw' | 'return'): Promise<Loaded> {
     try {
-      return { pixels: image instanceof Tensor ? image : await this.transform(image) };
+      return { pixels: image instanceof Tensor ? image : await this.#transformed(image) };
     } catch (error) {
       if (onError === 'return' && error instanceof ResNetError) return { error };
       throw error;
     }
+  }
+
+  async #transformed(image: ImageSource): Promise<Pixels> {
+    const pixels: unknown = await this.transform(image);
+    const good = pixels instanceof Tensor && pixels.data instanceof Uint8Array && pixels.shape.length === 3;
+    if (good && pixels.shape[2] === this.session.channels) return pixels as Pixels;
+    const received = pixels instanceof Tensor ? `${pixels.dtype} [${pixels.shape}]` : pixels;
+    throw invalid('what the transform gives', `a uint8 Tensor [h, w, ${this.session.channels}]`, received);
   }
 
   async #runBatch(batch: readonly Loaded[], signal: AbortSignal | undefined): Promise<ImageOutcome[]> {
@@ -99,18 +112,16 @@ export async function createImagePath(
   model: Compilable,
   options: ImageTaskOptions & Pick<CompileOptions, 'outputs'>,
 ): Promise<ImagePath> {
-  checkModel(model);
-  const { transform: wanted, ...compileOptions } = options;
-  const transform = typeof wanted === 'function' ? wanted : classification({ ...model.transform, ...wanted });
-  const { graph, parameters, categories } = model;
+  const { transform: wanted = {}, ...compileOptions } = options;
+  const read = readModel(model);
+  const transform = typeof wanted === 'function' ? wanted : classification(changed(read.transform, wanted));
   // Compiled with this transform, because the session is what applies its mean and std.
-  const session = await compileModel({ graph, parameters, categories, transform }, compileOptions);
+  const session = await compileModel({ ...read, transform }, compileOptions);
   return new ImagePath(session, transform);
 }
 
-/** @throws ResNetError `INVALID_ARGUMENT` unless `model` is something to compile. */
-export function checkModel(model: Compilable): void {
-  if (typeof model !== 'object' || model === null || !('graph' in model)) {
-    throw invalid('model', 'a model', model);
-  }
+/** A model's transform with the parts that are given instead of its own. */
+function changed(own: ImageTransform, wanted: ClassificationOptions): ClassificationOptions {
+  checkOptions('transform', wanted, CLASSIFICATION_OPTIONS);
+  return { ...own, ...wanted };
 }

@@ -1,5 +1,6 @@
 import { ResNetError } from '../errors.js';
 import { invalid, show } from '../is.js';
+import { shapeSize } from '../shape.js';
 import { Tensor } from '../tensor.js';
 import type { ImageSource } from '../transforms/index.js';
 
@@ -32,7 +33,7 @@ function imagesOf(tensor: Tensor, channels: number, name: string): Pixels[] {
     throw invalid(name, 'uint8 pixels (session.run takes float32)', `a tensor of ${tensor.dtype}`);
   }
   const imageShape = shape.slice(-3);
-  const size = imageShape.reduce((product, length) => product * length, 1);
+  const size = shapeSize(imageShape);
   if (shape.length < 3 || shape.length > 4 || imageShape[2] !== channels || size === 0) {
     const expected = `[h, w, ${channels}] or [n, h, w, ${channels}]`;
     throw new ResNetError(

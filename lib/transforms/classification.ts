@@ -1,10 +1,10 @@
 import { ResNetError } from '../errors.js';
-import { checkInteger, checkOneOf, invalid } from '../is.js';
-import { IMAGENET_TRANSFORM, type ImageTransform } from '../models/model.js';
+import { checkInteger, checkOneOf, checkOptions } from '../is.js';
 import { native } from '../runtime/native.js';
 import { Tensor } from '../tensor.js';
 import { type DecodedImage, decodeImage, type ImageSource } from './decode.js';
 import { centreCrop, resizedSize } from './geometry.js';
+import { checkedImageTransform, IMAGENET_TRANSFORM, type ImageTransform } from './image-transform.js';
 
 export type DecodeMode = 'exact' | 'fast';
 
@@ -27,6 +27,15 @@ export interface ClassificationOptions {
   readonly maxPixels?: number;
 }
 
+export const CLASSIFICATION_OPTIONS: readonly (keyof ClassificationOptions)[] = [
+  'resizeSize',
+  'cropSize',
+  'mean',
+  'std',
+  'decode',
+  'maxPixels',
+];
+
 /**
  * Makes one image what a network takes: uint8 [cropSize, cropSize, 3] (HWC, RGB). Not normalised: a session does that,
  * by the `mean` and `std` it was compiled with. Calls may overlap; decoding and resizing leave the event loop free.
@@ -43,8 +52,7 @@ export interface ClassificationTransform extends ImageTransform {
 
 // Of sides after the resize: kMaxImageSide of native/image/resize.h.
 const MAX_SIDE = 1 << 24;
-// Of the sizes asked for: a crop of it takes 0.8 GB.
-const MAX_SIZE = 1 << 14;
+const RGB = 3;
 
 /**
  * torchvision's preset for classifiers (`ImageClassification` with bilinear, antialiased resizing): decode, resize, cut
@@ -67,14 +75,11 @@ interface Settings extends ImageTransform {
 }
 
 function checkedSettings(options: ClassificationOptions): Settings {
-  if (typeof options !== 'object' || options === null) throw invalid('options', 'an object', options);
+  checkOptions('classification', options, CLASSIFICATION_OPTIONS);
   const { maxPixels, decode = 'exact', ...given } = options;
-  const { resizeSize, cropSize, mean, std } = { ...IMAGENET_TRANSFORM, ...withoutUndefined(given) };
+  const transform = { ...IMAGENET_TRANSFORM, ...withoutUndefined(given) };
   return {
-    resizeSize: checkInteger('resizeSize', resizeSize, 1, MAX_SIZE),
-    cropSize: checkInteger('cropSize', cropSize, 1, MAX_SIZE),
-    mean: checkedChannels('mean', mean, (value) => Number.isFinite(value), 'finite numbers'),
-    std: checkedChannels('std', std, (value) => Number.isFinite(value) && value > 0, 'positive numbers'),
+    ...checkedImageTransform(transform, RGB),
     decode: checkOneOf('decode', decode, ['exact', 'fast']),
     maxPixels: maxPixels === undefined ? undefined : checkInteger('maxPixels', maxPixels, 1),
   };
@@ -82,18 +87,6 @@ function checkedSettings(options: ClassificationOptions): Settings {
 
 function withoutUndefined<T extends object>(object: T): Partial<T> {
   return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as Partial<T>;
-}
-
-function checkedChannels(
-  name: string,
-  values: readonly number[],
-  isGood: (value: number) => boolean,
-  what: string,
-): readonly number[] {
-  if (!Array.isArray(values) || values.length !== 3 || !values.every(isGood)) {
-    throw invalid(name, `three ${what} (red, green, blue)`, values);
-  }
-  return Object.freeze([...values]);
 }
 
 /** A decoded image, and what messages call it. */

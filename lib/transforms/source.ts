@@ -48,7 +48,13 @@ async function readImageFile(path: string): Promise<EncodedImage> {
   try {
     // Not blocking: opening a named pipe must not hold a thread until somebody writes to it.
     file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    if (!(await file.stat()).isFile()) throw new ResNetError('FILE', `${show(path)} is not a regular file`);
+    const found = await file.stat();
+    if (!found.isFile()) {
+      throw new ResNetError(
+        'FILE',
+        `${show(path)} is ${found.isDirectory() ? 'a folder' : 'not a regular file'}`,
+      );
+    }
     const head = Buffer.alloc(SIGNATURE_BYTES);
     const { bytesRead } = await file.read(head, 0, SIGNATURE_BYTES, 0);
     const format = checkedFormat(path, head.subarray(0, bytesRead));

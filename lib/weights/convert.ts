@@ -1,4 +1,4 @@
-import { allocateBytes, copyBytes } from './memory.js';
+import { allocateBytes, copyBytes } from '../runtime/memory.js';
 import { type StateTensor, tensorOver } from './state-dict.js';
 
 /**

@@ -1,5 +1,5 @@
 import { ResNetError } from '../errors.js';
-import { invalid } from '../is.js';
+import { checkOptions, invalid } from '../is.js';
 import { copyOf, toFloat32, toInt64 } from './convert.js';
 import { readStateDict } from './read.js';
 import { checkStateTensor, type StateDict, type StateTensor } from './state-dict.js';
@@ -51,6 +51,7 @@ export async function loadStateDict(
   options: { strict?: boolean } = {},
 ): Promise<LoadReport> {
   if (typeof model?.stateDict !== 'function') throw invalid('model', 'a model', model);
+  checkOptions('loadStateDict', options, ['strict']);
   const { strict = true } = options;
   if (typeof strict !== 'boolean') throw invalid('strict', 'true or false', strict);
 

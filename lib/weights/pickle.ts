@@ -1,16 +1,23 @@
 import { WeightsFormatError } from '../errors.js';
-import { show } from '../is.js';
-import { describe } from './describe.js';
+import { describe, show } from '../is.js';
 import { PickleReader } from './pickle-reader.js';
 
 // Python's pickle is a program for a stack machine that may call anything. This machine knows only what builds plain
 // data, and a global is looked up in a list that the caller gives: one that is not there is refused when it is named,
 // not when it is called. Dictionaries become Maps, so no key can reach a prototype.
 
-/** A Python object that a pickle may name. Called with the arguments of REDUCE, if it can be called at all. */
+/** Calls a global of the host's list, within the pickle's limits. */
+export type CheckedCall = (callee: unknown, args: unknown) => unknown;
+
+/** A Python object that a pickle may name. */
 export interface PickleGlobal {
   readonly name: string;
-  readonly call?: (...args: unknown[]) => unknown;
+  /**
+   * What calling it makes, if it can be called.
+   * @param args of REDUCE.
+   * @param call for what the arguments name: they are the file's as well.
+   */
+  readonly call?: (args: readonly unknown[], call: CheckedCall) => unknown;
 }
 
 /** What surrounds a pickle. */
@@ -125,7 +132,7 @@ class Machine {
     this.push(found);
   }
 
-  call(callee: unknown, args: unknown): void {
+  readonly call: CheckedCall = (callee, args) => {
     const target = listedGlobal(this.host, callee);
     if (!target?.call)
       throw new WeightsFormatError(
@@ -135,8 +142,8 @@ class Machine {
       throw new WeightsFormatError(`the pickle calls ${target.name} with no tuple of arguments`);
     // What is called may copy its arguments, and a pickle may call it with the same ones again and again.
     for (const argument of args) this.spend(extent(argument));
-    this.push(target.call(...args));
-  }
+    return target.call(args, this.call);
+  };
 }
 
 /** How much there is to copy in a value. */
@@ -181,7 +188,7 @@ function readProtocol(machine: Machine): void {
 
 function callWithTuple(machine: Machine): void {
   const args = machine.pop();
-  machine.call(machine.pop(), args);
+  machine.push(machine.call(machine.pop(), args));
 }
 
 function pushStackGlobal(machine: Machine): void {

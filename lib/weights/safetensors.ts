@@ -1,8 +1,7 @@
 import { WeightsFormatError } from '../errors.js';
-import { show } from '../is.js';
-import { describe } from './describe.js';
+import { describe, show } from '../is.js';
+import { allocateBytes } from '../runtime/memory.js';
 import { parseJsonObject } from './json.js';
-import { allocateBytes } from './memory.js';
 import type { ByteSource } from './source.js';
 import { elementCount, itemSize, type StateDict, type StateDType, tensorOver } from './state-dict.js';
 

@@ -1,6 +1,7 @@
 import type { Graph } from '../graph/graph.js';
 import { serializeGraph } from '../graph/serialize.js';
-import { invalid } from '../is.js';
+import { checkOptions, invalid } from '../is.js';
+import { checkedImageTransform, type ImageTransform } from '../transforms/image-transform.js';
 import { writeFileAtomically } from './files.js';
 import { LENGTH_BYTES, MAX_HEADER_BYTES, METADATA_KEY, SAFETENSORS_DTYPES } from './safetensors.js';
 import { checkStateTensor, itemSize, type StateTensor } from './state-dict.js';
@@ -8,7 +9,7 @@ import { checkStateTensor, itemSize, type StateTensor } from './state-dict.js';
 /** A network that can be saved with what it takes to run it again. */
 export interface SavableModel {
   readonly graph: Graph;
-  readonly transform: object;
+  readonly transform: ImageTransform;
   readonly categories: readonly string[] | undefined;
   stateDict(): ReadonlyMap<string, StateTensor>;
 }
@@ -29,6 +30,7 @@ export async function saveSafetensors(
   options: { metadata?: Readonly<Record<string, string>> } = {},
 ): Promise<void> {
   if (typeof path !== 'string' || path === '' || path.includes('\0')) throw invalid('path', 'a path', path);
+  checkOptions('saveSafetensors', options, ['metadata']);
   const tensors = state instanceof Map ? state : stateDictOf(state as SavableModel);
   const ofModel = state instanceof Map ? {} : modelMetadata(state as SavableModel);
   const metadata = { ...ofModel, ...checkedMetadata(options.metadata ?? {}) };
@@ -50,7 +52,7 @@ function stateDictOf(model: SavableModel): ReadonlyMap<string, StateTensor> {
 function modelMetadata({ graph, transform, categories }: SavableModel): Record<string, string> {
   return {
     graph: serializeGraph(graph),
-    transform: JSON.stringify(transform),
+    transform: JSON.stringify(checkedImageTransform(transform)),
     ...(categories && { categories: JSON.stringify(categories) }),
   };
 }

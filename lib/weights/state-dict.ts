@@ -1,7 +1,7 @@
 import { WeightsFormatError } from '../errors.js';
-import { checkOneOf, invalid } from '../is.js';
-import { describe } from './describe.js';
-import { alignedBytes } from './memory.js';
+import { checkOneOf, describe, invalid } from '../is.js';
+import { alignedBytes } from '../runtime/memory.js';
+import { shapeSize } from '../shape.js';
 
 /**
  * The dtypes a state dict may hold, by their torch names, with the type of their data. Not every Node has arrays of half
@@ -55,11 +55,6 @@ export function elementCount(name: string, shape: readonly unknown[]): number {
       throw new WeightsFormatError(`${name}: its shape has over 2^53 elements`);
   }
   return count;
-}
-
-/** Elements of a tensor of a shape that is known to be one. */
-export function shapeSize(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, 1);
 }
 
 /** A tensor over bytes that hold exactly its elements: a view where they are aligned for `dtype`, else a copy. */

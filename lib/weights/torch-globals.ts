@@ -1,6 +1,6 @@
 import { WeightsFormatError } from '../errors.js';
-import { describe } from './describe.js';
-import { isTuple, type PickleGlobal } from './pickle.js';
+import { describe } from '../is.js';
+import type { CheckedCall, PickleGlobal } from './pickle.js';
 import type { StateDType } from './state-dict.js';
 import { StorageRef, TensorRef } from './torch-tensor.js';
 
@@ -46,44 +46,51 @@ const storageTypes: readonly StorageType[] = STORAGE_TYPES.map(([name, dtype]) =
 const dtypeGlobals: readonly DTypeGlobal[] = DTYPE_NAMES.map(([name, dtype]) => ({ name, dtype }));
 
 /** An OrderedDict of nothing, or of a list of pairs as Python 2 wrote it; a Counter of a dict. */
-function makeDict(items: unknown = []): Map<unknown, unknown> {
+function makeDict([items = []]: readonly unknown[]): Map<unknown, unknown> {
   if (items instanceof Map) return new Map(items);
   if (!Array.isArray(items) || !items.every((pair) => Array.isArray(pair) && pair.length === 2))
     throw new WeightsFormatError('its pickle makes a dict of something else than pairs');
   return new Map(items as [unknown, unknown][]);
 }
 
-function makeTuple(items: unknown): readonly unknown[] {
+function makeTuple([items]: readonly unknown[]): readonly unknown[] {
   if (!Array.isArray(items)) throw new WeightsFormatError('its pickle makes a torch.Size of no sequence');
   return Object.freeze([...items]);
 }
 
-function makeSet(items: unknown): Set<unknown> {
+function makeSet([items]: readonly unknown[]): Set<unknown> {
   if (!Array.isArray(items)) throw new WeightsFormatError('its pickle makes a set of no sequence');
   return new Set(items);
 }
 
 /** How Python 3 writes bytes in protocol 2: as text of which each character is a byte. */
-function encodeLatin1(text: unknown, encoding: unknown): Uint8Array {
+function encodeLatin1([text, encoding]: readonly unknown[]): Uint8Array {
   if (typeof text !== 'string' || encoding !== 'latin1')
     throw new WeightsFormatError('its pickle encodes something else than latin1 text');
   return new Uint8Array(Buffer.from(text, 'latin1'));
 }
 
-function rebuildTensor(storage: unknown, offset: unknown, shape: unknown, stride: unknown): TensorRef {
+function rebuildTensor([storage, offset, shape, stride]: readonly unknown[]): TensorRef {
   if (!(storage instanceof StorageRef)) throw new WeightsFormatError('a tensor has no storage');
   return TensorRef.checked(storage, storage.dtype, offset, shape, stride);
 }
 
-function rebuildTensorV2(...args: unknown[]): TensorRef {
-  const [storage, offset, shape, stride, , , metadata] = args;
-  checkMetadata(metadata);
-  return rebuildTensor(storage, offset, shape, stride);
+function rebuildTensorV2(args: readonly unknown[]): TensorRef {
+  checkMetadata(args[6]);
+  return rebuildTensor(args);
 }
 
 /** For dtypes without a storage class of their own: the storage is bytes, offset and strides count elements. */
-function rebuildTensorV3(...args: unknown[]): TensorRef {
-  const [storage, offset, shape, stride, , , dtype, metadata] = args;
+function rebuildTensorV3([
+  storage,
+  offset,
+  shape,
+  stride,
+  ,
+  ,
+  dtype,
+  metadata,
+]: readonly unknown[]): TensorRef {
   checkMetadata(metadata);
   const known = dtypeGlobals.find((global) => global === dtype);
   if (!known || !(storage instanceof StorageRef))
@@ -97,17 +104,16 @@ function checkMetadata(metadata: unknown): void {
     throw new WeightsFormatError('a tensor is a lazily negated view; save tensor.resolve_neg() instead');
 }
 
-function rebuildParameter(data: unknown): TensorRef {
+function rebuildParameter([data]: readonly unknown[]): TensorRef {
   if (!(data instanceof TensorRef)) throw new WeightsFormatError('a parameter holds no tensor');
   return data;
 }
 
 /** A tensor with attributes of its own, which are dropped. */
-function rebuildFromType(rebuild: unknown, _type: unknown, args: unknown): TensorRef {
-  const rebuilder = REBUILDERS.find((candidate) => candidate === rebuild);
-  if (!rebuilder?.call || !isTuple(args))
+function rebuildFromType([rebuild, , args]: readonly unknown[], call: CheckedCall): TensorRef {
+  if (!REBUILDERS.some((candidate) => candidate === rebuild))
     throw new WeightsFormatError(`a tensor is rebuilt by ${describe(rebuild)}, which is not read`);
-  return rebuildParameter(rebuilder.call(...args));
+  return rebuildParameter([call(rebuild, args)]);
 }
 
 const REBUILDERS: readonly PickleGlobal[] = [

@@ -1,13 +1,13 @@
 import { WeightsFormatError } from '../errors.js';
-import { describe } from './describe.js';
-import { allocateBytes } from './memory.js';
+import { describe } from '../is.js';
+import { allocateBytes } from '../runtime/memory.js';
+import { shapeSize } from '../shape.js';
 import {
   elementCount,
   itemSize,
   type StateData,
   type StateDType,
   type StateTensor,
-  shapeSize,
   tensorOver,
 } from './state-dict.js';
 

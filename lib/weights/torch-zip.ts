@@ -1,10 +1,10 @@
 import { WeightsFormatError } from '../errors.js';
-import { show } from '../is.js';
+import { describe, show } from '../is.js';
+import { shapeSize } from '../shape.js';
 import { findStateDict } from './checkpoint.js';
-import { describe } from './describe.js';
 import { unpickle } from './pickle.js';
 import type { ByteSource } from './source.js';
-import { itemSize, type StateDict, shapeSize } from './state-dict.js';
+import { itemSize, type StateDict } from './state-dict.js';
 import { asStorageType, TORCH_GLOBALS } from './torch-globals.js';
 import { StorageRef, type TensorRef } from './torch-tensor.js';
 import { ZipArchive } from './zip.js';

@@ -3,7 +3,7 @@ import { inflateRaw } from 'node:zlib';
 import yauzl, { type Entry } from 'yauzl';
 import { WeightsFormatError } from '../errors.js';
 import { show } from '../is.js';
-import { alignedBytes, allocateBytes, copyBytes } from './memory.js';
+import { alignedBytes, allocateBytes, copyBytes } from '../runtime/memory.js';
 import type { ByteSource } from './source.js';
 
 const inflate = promisify<Uint8Array, { maxOutputLength: number }, Buffer>(inflateRaw);

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { Graph, GraphNode } from '../../lib/graph/graph.js';
 import { toOnnx } from '../../lib/graph/onnx.js';
+import type { ParameterValues } from '../../lib/graph/parameters.js';
 import { BasicBlock, Bottleneck, ResNet } from '../../lib/models/resnet.js';
-import type { NativeParameter } from '../../lib/runtime/native.js';
 import { type ReadModel, type ReadNode, readOnnx } from './onnx-reader.js';
 
 const small = () => new ResNet(BasicBlock, [1, 1, 1, 1], { numClasses: 10 });
@@ -173,7 +173,7 @@ describe('outputs', () => {
 
 describe('graphs that no builder makes', () => {
   const input: GraphNode = { name: 'x', op: 'input', inputs: [], channels: 2 };
-  const compilable = (nodes: readonly GraphNode[], parameters: Record<string, NativeParameter> = {}) => {
+  const compilable = (nodes: readonly GraphNode[], parameters: Record<string, ParameterValues> = {}) => {
     const graph: Graph = {
       version: 1,
       nodes: [input, ...nodes],

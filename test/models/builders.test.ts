@@ -158,3 +158,9 @@ describe('building with weights', () => {
     await expect(resnet18(options)).rejects.toThrow(message);
   });
 });
+
+test('options that are none are refused', async () => {
+  for (const options of [null, 5, { wieghts: 'DEFAULT' }]) {
+    await expect(getModel('resnet18', options as never)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  }
+});

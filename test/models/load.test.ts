@@ -5,10 +5,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Value } from '../../lib/graph/value.js';
 import { GraphModel } from '../../lib/models/graph-model.js';
 import { loadModel } from '../../lib/models/load.js';
-import { IMAGENET_TRANSFORM, type Model } from '../../lib/models/model.js';
+import type { Model } from '../../lib/models/model.js';
 import { BasicBlock, Bottleneck, conv3x3, ResNet } from '../../lib/models/resnet.js';
 import { relu } from '../../lib/nn/index.js';
 import { Tensor } from '../../lib/tensor.js';
+import { classification } from '../../lib/transforms/classification.js';
+import { IMAGENET_TRANSFORM } from '../../lib/transforms/image-transform.js';
 import { saveSafetensors } from '../../lib/weights/save.js';
 import type { StateDict } from '../../lib/weights/state-dict.js';
 
@@ -89,6 +91,29 @@ describe('a file that carries its graph', () => {
     expect(error).toMatchObject({ code: 'STATE_DICT_MISMATCH' });
     expect(error.message).toContain('layer2.0.conv1.weight');
     expect(error.message).toContain('fc.bias: expected [4], the file has [1]');
+  });
+});
+
+describe('the transform of a saved model', () => {
+  const fields = { resizeSize: 40, cropSize: 32, mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25] };
+
+  test.each<[string, typeof fields]>([
+    ['with more fields', Object.assign({ decode: 'fast' }, fields)],
+    ['that is a function', classification(fields) as unknown as typeof fields],
+  ])('%s is that of the loaded one', async (_, transform) => {
+    const model = small();
+    model.transform = transform;
+    expect((await loadModel(await save(model))).transform).toEqual(fields);
+  });
+
+  test.each<[string, object | undefined]>([
+    ['that is none', undefined],
+    ['without sizes', { ...fields, resizeSize: undefined }],
+    ['with too few deviations', { ...fields, std: [1] }],
+  ])('%s is refused before anything is written', async (_, transform) => {
+    const model = small();
+    model.transform = transform as typeof fields;
+    await expect(save(model)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 });
 

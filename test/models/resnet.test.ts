@@ -221,3 +221,12 @@ describe('subclasses', () => {
     expect([...new Grey().parameters.keys()]).toEqual(['conv.weight']);
   });
 });
+
+test("a Bottleneck's subclass may have another expansion", () => {
+  class Narrow extends Bottleneck {
+    static override readonly expansion = 2;
+  }
+  const model = new ResNet(Narrow, [1, 1, 1, 1], { numClasses: 5 });
+  expect(node(model.graph, 'layer4.0.conv3')).toMatchObject({ inChannels: 512, outChannels: 1024 });
+  expect(node(model.graph, 'fc')).toMatchObject({ inFeatures: 1024, outFeatures: 5 });
+});

@@ -100,7 +100,7 @@ describe('arguments', () => {
     [
       'options',
       () => new nn.MaxPool2d(3, 2 as nn.MaxPool2dOptions),
-      /an object for MaxPool2d but received 2/,
+      /an object for the options of MaxPool2d but received 2/,
     ],
   ];
 

@@ -1,6 +1,7 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { Bottleneck, ResNet } from '../../lib/models/resnet.js';
 import * as nn from '../../lib/nn/index.js';
+import { native } from '../../lib/runtime/native.js';
 
 afterEach(() => nn.manualSeed(0));
 
@@ -16,19 +17,26 @@ const largest = (data: Float32Array) => data.reduce((most, x) => Math.max(most, 
 
 describe('laziness', () => {
   test('building a ResNet makes no data, and what is set is never initialised', () => {
+    const allocate = vi.spyOn(native(), 'allocate');
     const state = new ResNet(Bottleneck, [3, 8, 36, 3]).stateDict();
-    expect([...state.values()].filter((entry) => entry.materialized)).toEqual([]);
-    const weight = state.get('layer4.0.conv2.weight');
+    const weight = state.get('layer4.0.conv2.weight') as nn.Parameter;
     const data = new Float32Array(512 * 512 * 9);
-    if (weight) weight.data = data;
-    expect(weight?.data).toBe(data);
-    expect([...state.values()].filter((entry) => entry.materialized)).toEqual([weight]);
+    weight.data = data;
+    expect(weight.data).toBe(data);
+    expect(allocate).not.toHaveBeenCalled();
+    allocate.mockRestore();
   });
 
-  test('reading initialises one tensor, once', () => {
-    const conv = new nn.Conv2d(2, 3, 3);
-    expect(conv.weight.data).toBe(conv.weight.data);
-    expect([conv.weight.materialized, conv.bias?.materialized]).toEqual([true, false]);
+  test('reading initialises one tensor, once, in memory that compile reads in place', () => {
+    const allocate = vi.spyOn(native(), 'allocate');
+    const initializer = vi.fn();
+    const [read, unread] = [new nn.Parameter([2, 3], initializer), new nn.Parameter([1], initializer)];
+    expect(read.data).toBe(read.data);
+    expect(initializer.mock.calls.map(([data]) => data)).toEqual([read.data]);
+    expect(allocate.mock.calls).toEqual([[24]]);
+    expect(read.data.buffer).toBe(allocate.mock.results[0]?.value);
+    expect(unread.size).toBe(1);
+    allocate.mockRestore();
   });
 });
 

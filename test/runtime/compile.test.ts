@@ -165,3 +165,25 @@ describe.each(['cpu', 'reference'])('weights on %s', (device) => {
     expect(await session.run(input)).toEqual(before);
   });
 });
+
+it('lets the event loop turn between parameters that are computed', async () => {
+  let turns = 0;
+  const counting = setInterval(() => turns++, 0);
+  const seen = new Map<string, number>();
+  const slow = [...tinyNetwork.parameters].map(([key, { shape, data }]) => {
+    const parameter = {
+      shape,
+      get data() {
+        if (!seen.has(key)) for (const start = performance.now(); performance.now() - start < 10; );
+        if (!seen.has(key)) seen.set(key, turns);
+        return data;
+      },
+    };
+    return [key, parameter] as const;
+  });
+  const session = await compileModel({ ...tinyNetwork, parameters: new Map(slow) }, { device: 'reference' });
+  clearInterval(counting);
+  await session.close();
+  expect(seen.size).toBe(4);
+  expect(new Set(seen.values()).size).toBeGreaterThan(1);
+});

@@ -376,3 +376,15 @@ describe('profile', () => {
     await expect(running).rejects.toMatchObject({ code: 'ABORT_ERR' });
   });
 });
+
+it('options of a run that are none are refused', async () => {
+  const session = await compileModel(tinyNetwork, { device: 'reference' });
+  const input = Tensor.fromUint8(pixels(1, 8, 8), [1, 8, 8, 3]);
+  for (const options of [null, 5, { singal: 1 }]) {
+    await expect(session.run(input, options as never)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await expect(session.profile(input, options as never)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
+  }
+  await session.close();
+});

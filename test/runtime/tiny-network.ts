@@ -1,6 +1,6 @@
 import type { Graph } from '../../lib/graph/graph.js';
-import type { Compilable } from '../../lib/models/model.js';
-import type { NativeParameter } from '../../lib/runtime/native.js';
+import type { ParameterValues } from '../../lib/graph/parameters.js';
+import type { Compilable } from '../../lib/runtime/compilable.js';
 
 // A network so small that its results can be worked out here: a 1×1 convolution with bias, ReLU, global average
 // pooling, flatten and a fully connected layer.
@@ -45,7 +45,7 @@ const graph: Graph = {
   aliases: { logits: 'fc' },
 };
 
-const parameter = (shape: number[], phase: number): NativeParameter => {
+const parameter = (shape: number[], phase: number): ParameterValues => {
   const count = shape.reduce((product, size) => product * size, 1);
   return { shape, data: Float32Array.from({ length: count }, (_, i) => Math.sin(i * 1.7 + phase)) };
 };

@@ -4,7 +4,14 @@ import { resnet18 } from '../../lib/models/builders.js';
 import { loadModel } from '../../lib/models/load.js';
 import type { Model } from '../../lib/models/model.js';
 import { BasicBlock, ResNet } from '../../lib/models/resnet.js';
-import { type Classifier, createClassifier } from '../../lib/tasks/classifier.js';
+import { compileModel } from '../../lib/runtime/compile.js';
+import {
+  type Classifier,
+  type ClassifierOptions,
+  createClassifier,
+  type Failure,
+} from '../../lib/tasks/classifier.js';
+import { createFeatureExtractor } from '../../lib/tasks/extractor.js';
 import type { Prediction } from '../../lib/tasks/predictions.js';
 import { softmax } from '../../lib/tasks/softmax.js';
 import { Tensor } from '../../lib/tensor.js';
@@ -308,4 +315,63 @@ describe('createClassifier', () => {
     await other.close();
     await expect(other.classify([FIRST])).rejects.toMatchObject({ code: 'SESSION_CLOSED' });
   });
+});
+
+describe('arguments that are none', () => {
+  const failing = (work: () => unknown, message: RegExp) =>
+    expect((async () => work())()).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringMatching(message),
+    });
+  const create = (options: unknown) => createClassifier(model, options as ClassifierOptions);
+
+  test('options', async () => {
+    await failing(() => create(null), /an object for the options of createClassifier but received null/);
+    await failing(() => create({ outputs: ['layer1'] }), /createClassifier has no option "outputs"/);
+    await failing(() => classifier.classify([], null as never), /an object for the options of classify/);
+    await failing(() => classifier.classify([], { topk: 1 } as object), /did you mean "topK"/);
+  });
+
+  test('a transform that is no transform', async () => {
+    await failing(() => create({ transform: async (x: unknown) => x }), /transform to have mean and std/);
+    await failing(() => create({ transform: 5 }), /an object for the options of transform but received 5/);
+    await failing(() => create({ transform: null }), /options of transform/);
+    await failing(() => create({ transform: { cropsize: 5 } }), /did you mean "cropSize"/);
+    const untransformed = {
+      ...model,
+      graph: model.graph,
+      parameters: model.parameters,
+      transform: undefined,
+    };
+    await failing(() => compileModel(untransformed as never), /transform to have mean and std/);
+  });
+
+  test('a transform that gives no image', async () => {
+    const { mean, std } = model.transform;
+    const transform = Object.assign(async (x: unknown) => x, { mean, std });
+    const other = await create({ transform, device: 'cpu' });
+    await failing(() => other.classify([FIRST]), /a uint8 Tensor \[h, w, 3\] for what the transform gives/);
+    await other.close();
+  });
+});
+
+test('onError may be held in a variable', async () => {
+  const onError = 'return' as 'throw' | 'return';
+  const results: (Prediction[] | Failure)[] = await classifier.classify([FIRST, ABSENT], { onError });
+  expect(results.map((result) => 'error' in result)).toEqual([false, true]);
+});
+
+test('a model is traced once', async () => {
+  let reads = 0;
+  const { graph, parameters, transform, categories } = model;
+  const counted = {
+    get graph() {
+      reads++;
+      return graph;
+    },
+    ...{ parameters, transform, categories },
+  };
+  await (await createClassifier(counted, { device: 'cpu' })).close();
+  await (await createFeatureExtractor(counted, { device: 'cpu', outputs: ['avgpool'] })).close();
+  expect(reads).toBe(2);
 });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadModel } from '../../lib/models/load.js';
 import type { Model } from '../../lib/models/model.js';
-import { createFeatureExtractor, type FeatureExtractor } from '../../lib/tasks/extractor.js';
+import { createFeatureExtractor, FeatureExtractor } from '../../lib/tasks/extractor.js';
 import { Tensor } from '../../lib/tensor.js';
 import { classification } from '../../lib/transforms/index.js';
 import { DIGITS_MODEL, HELD_OUT } from './digits.js';
@@ -104,5 +104,29 @@ describe('createFeatureExtractor', () => {
     const other = await createFeatureExtractor(model, { device: 'cpu', outputs: ['avgpool'] });
     await other[Symbol.asyncDispose]();
     await expect(other.extract(FILES)).rejects.toMatchObject({ code: 'SESSION_CLOSED' });
+  });
+});
+
+test('features that do not fit in memory are an error that says what to do', async () => {
+  // 2^42 of them: what no array can have.
+  const path = {
+    session: { channels: 3 },
+    run: async function* () {
+      yield { rows: { wide: { shape: [2 ** 21, 2 ** 21], data: new Float32Array(1) } } };
+    },
+  };
+  const wide = new FeatureExtractor(path as never, new Set());
+  await expect(wide.extract(['a.png'])).rejects.toMatchObject({
+    code: 'OUT_OF_MEMORY',
+    message: expect.stringMatching(
+      /features of wide .* smaller lists, or use extractor.stream or extractFeatures/,
+    ),
+  });
+});
+
+test('options that are none', async () => {
+  await expect(extractor.extract([], null as never)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  await expect(createFeatureExtractor(model, null as never)).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
   });
 });

@@ -71,7 +71,7 @@ describe('refuses', () => {
     [
       'a shape that nests',
       `{"a":{"dtype":"U8","shape":[${'['.repeat(1000)}${']'.repeat(1000)}],"data_offsets":[0,1]}}`,
-      /a list, which is no size/,
+      /a list of 1, which is no size/,
     ],
     ['a tensor that is no object', { a: 1 }, /"a" is described by no object/],
     ['a key twice', `{"a":${JSON.stringify(ONE)},"a":${JSON.stringify(ONE)}}`, /the key "a" twice/],
@@ -94,7 +94,7 @@ describe('refuses', () => {
       { a: { ...ONE, dtype: 'constructor' } },
       /dtype "constructor"/,
     ],
-    ['no dtype', { a: { ...ONE, dtype: undefined } }, /dtype undefined/],
+    ['no dtype', { a: { ...ONE, dtype: undefined } }, /dtype none/],
     ['no shape', { a: { ...ONE, shape: 1 } }, /has no shape/],
     ['a negative size', { a: { ...ONE, shape: [-1] } }, /-1, which is no size/],
     ['a broken size', { a: { ...ONE, shape: [0.5] } }, /0\.5, which is no size/],
@@ -185,7 +185,7 @@ describe('writes', () => {
     ]);
     const model = {
       graph,
-      transform: { resizeSize: 256 },
+      transform: { resizeSize: 256, cropSize: 224, mean: [0], std: [1] },
       categories: ['cat', 'dog'],
       stateDict: () => state,
     };
@@ -193,7 +193,7 @@ describe('writes', () => {
     await saveSafetensors(path, model, { metadata: { categories: '["a","b"]', source: 'test' } });
     const metadata = await readMetadata(path);
     expect(parseGraph(metadata.graph ?? '')).toEqual(graph);
-    expect(metadata.transform).toBe('{"resizeSize":256}');
+    expect(metadata.transform).toBe('{"resizeSize":256,"cropSize":224,"mean":[0],"std":[1]}');
     expect(metadata.categories).toBe('["a","b"]');
     expect(metadata.source).toBe('test');
     await saveSafetensors(path, { ...model, categories: undefined });

@@ -192,3 +192,38 @@ describe('made files', () => {
     }
   });
 });
+
+describe('a tensor with attributes, whose rebuilder gets arguments of the file', () => {
+  const rebuilt = (name: string, args: string) =>
+    `${global('torch._tensor', '_rebuild_from_type_v2')}${tuple(
+      global('torch._utils', name),
+      global('torch', 'Tensor'),
+      args,
+      '}',
+    )}R`;
+  const read = (piece: string) => readStateDict(torchFile(pickleOf(dictOf('w', piece))));
+
+  test('is read', async () => {
+    const state = await read(rebuilt('_rebuild_parameter', tuple(tensor(), '\x89', '}')));
+    expect([...(state.get('w')?.data ?? [])]).toEqual([1, 2, 3, 4]);
+  });
+
+  test.each<[string, string, string]>([
+    ['too many arguments', '_rebuild_parameter', tuple('N'.repeat(190_000))],
+    ['a list of them', '_rebuild_parameter', ']'],
+    ['another rebuilder that is none', '_rebuild_parameters', ')'],
+  ])('with %s is refused', (_, name, args) =>
+    expectError(() => read(rebuilt(name, args)), 'WEIGHTS_FORMAT', /pickle/),
+  );
+
+  test('counts what its arguments hold as steps', async () => {
+    const long = text('x'.repeat(60_000));
+    // Recalled, so that the file is small.
+    const first = rebuilt('_rebuild_parameter', tuple(tensor(), `${long}q\x00`));
+    const again = rebuilt('_rebuild_parameter', tuple(tensor(), 'h\x00'));
+    const items = Array.from({ length: 40 }, (_, i) => `${text(`w${i}`)}${i === 0 ? first : again}s`).join(
+      '',
+    );
+    await expectError(() => readStateDict(torchFile(pickleOf(`}${items}`))), 'WEIGHTS_FORMAT', /steps/);
+  });
+});

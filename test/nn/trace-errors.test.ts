@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { trace } from '../../lib/graph/trace.js';
 import type { Value } from '../../lib/graph/value.js';
 import { BasicBlock, ResNet } from '../../lib/models/resnet.js';
 import * as nn from '../../lib/nn/index.js';
+import { trace } from '../../lib/nn/trace.js';
 
 const { add, flatten, relu } = nn;
 

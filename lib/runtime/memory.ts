@@ -1,4 +1,4 @@
-import { native } from '../runtime/native.js';
+import { native } from './native.js';
 
 /** Zeroed memory of the addon's: compile and run read weights that lie in it without a copy. */
 export function allocateBytes(count: number): Uint8Array {

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { Graph } from '../../lib/graph/graph.js';
 import { graphNodeNames, resolveNode } from '../../lib/graph/names.js';
-import { trace } from '../../lib/graph/trace.js';
 import type { Value } from '../../lib/graph/value.js';
 import * as nn from '../../lib/nn/index.js';
+import { trace } from '../../lib/nn/trace.js';
 
 const { add, flatten, relu } = nn;
 

@@ -1,10 +1,10 @@
 import { ResNetError } from '../errors.js';
+import type { Graph } from '../graph/graph.js';
+import { describe, Recorder, type Scope } from '../graph/recorder.js';
+import type { Value } from '../graph/value.js';
 import { checkInteger, invalid } from '../is.js';
-import { Layer } from '../nn/layer.js';
-import { Module } from '../nn/module.js';
-import type { Graph } from './graph.js';
-import { describe, Recorder, type Scope } from './recorder.js';
-import type { Value } from './value.js';
+import { Layer } from './layer.js';
+import { Module } from './module.js';
 
 type Forward = (...inputs: Value[]) => Value;
 
