@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Job } from 'bullmq';
 import { AbortError, ResNetError } from '../../errors.js';
 import { checkInteger } from '../../is.js';
-import type { Compilable } from '../../models/model.js';
+import type { Compilable } from '../../runtime/compilable.js';
 import { throwIfAborted } from '../../tasks/pipeline.js';
 import { createExtraction, type Extraction, type ExtractionOptions, withoutKeys } from '../extraction.js';
 import { checkFingerprint, newManifest, readManifest, writeManifest } from '../manifest.js';
