@@ -1,0 +1,31 @@
+// An Express server of your own that classifies images:
+//
+//   node examples/express.ts        (Node 22.18 or newer; compile it with tsc for older ones)
+//   curl --data-binary @digit.png -H 'content-type: image/png' http://127.0.0.1:3000/digit
+
+import express from 'express';
+import { Batcher, loadModel, Tensor, transforms } from 'resnet-native';
+
+const model = await loadModel('models/digits-resnet20.safetensors');
+const transform = transforms.classification(model.transform);
+const session = await model.compile({ maxBatch: 32 });
+const batcher = new Batcher(session);
+
+const app = express();
+app.post('/digit', express.raw({ type: 'image/*', limit: '10mb' }), async (request, response) => {
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  const image = await transform(request.body as Buffer);
+  const batch = Tensor.fromUint8(image.data, [1, ...image.shape]);
+  const { logits } = await batcher.run(batch, { signal: gone.signal, deadlineMs: 1000 });
+  const scores = [...(logits as Tensor).data];
+  response.json({ digit: scores.indexOf(Math.max(...scores)) });
+});
+
+const server = app.listen(Number(process.env.PORT ?? 3000), '127.0.0.1');
+process.once('SIGTERM', () => {
+  server.close(async () => {
+    await batcher.close();
+    await session.close();
+  });
+});
