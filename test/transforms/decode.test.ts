@@ -93,7 +93,10 @@ describe('what is no image', () => {
   });
 
   test('a folder', async () => {
-    expect(await failure(decodeImage(folder))).toMatchObject({ code: 'FILE' });
+    expect(await failure(decodeImage(folder))).toMatchObject({
+      code: 'FILE',
+      message: expect.stringMatching(/ is a folder$/),
+    });
   });
 
   test.skipIf(process.platform === 'win32')('a named pipe, without waiting for its writer', async () => {
