@@ -13,6 +13,7 @@ import { lockFolder } from './folder-lock.js';
 import { KeySet } from './key-set.js';
 import {
   checkFingerprint,
+  checkWriter,
   finishedKeys,
   type Manifest,
   newManifest,
@@ -170,6 +171,7 @@ class Run {
       return created;
     }
     checkFingerprint(out, manifest, fingerprint);
+    await checkWriter(out, manifest, false);
     if (!this.options.resume) {
       const advice = 'go on with resume, or use another folder';
       throw new ResNetError('INVALID_ARGUMENT', `${out} holds features already: ${advice}`);

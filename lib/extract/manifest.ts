@@ -79,6 +79,23 @@ export function checkFingerprint(folder: string, { fingerprint }: Manifest, want
   );
 }
 
+/** In a folder that the machines of a queue write: the lists of what each part is of. */
+export const PLAN_FOLDER = 'plan';
+
+/**
+ * Parts that one run cut and parts that a queue planned do not go together: each would take the other's for its own.
+ * @throws ResNetError `INVALID_ARGUMENT` for a folder of the other kind.
+ */
+export async function checkWriter(folder: string, { parts }: Manifest, queued: boolean): Promise<void> {
+  const planned = (await readdir(folder)).includes(PLAN_FOLDER);
+  if (planned === queued || (!planned && parts.length === 0)) return;
+  const [made, advice] = planned ? ['with', 'go on with the same queue'] : ['without', 'go on without one'];
+  throw new ResNetError(
+    'INVALID_ARGUMENT',
+    `The features in ${folder} were begun ${made} a queue: ${advice}, or use another folder`,
+  );
+}
+
 /**
  * The keys of all images in the finished parts.
  * @throws ResNetError `FILE` when a file of a part is absent, or not as long as it was written.

@@ -110,6 +110,14 @@ describe.skipIf(reason)('a queue', () => {
     expect(allRows(out, 'avgpool')).toEqual(expected);
   });
 
+  test('neither goes on in a folder of a single run, nor a single run in its own', async () => {
+    await expect(extractQueued(model, images, options('alone'))).rejects.toThrow(/begun without a queue/);
+    const single = extractFeatures(model, images, { out: join(base, 'one'), resume: true });
+    await expect(single).rejects.toThrow(/begun with a queue: go on with the same queue/);
+    expect(allRows(join(base, 'alone'), 'avgpool')).toEqual(expected);
+    expect(allRows(join(base, 'one'), 'avgpool')).toEqual(expected);
+  });
+
   test('an aborted machine gives its part back', async () => {
     const controller = new AbortController();
     const out = join(base, 'aborted');

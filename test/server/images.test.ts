@@ -87,9 +87,12 @@ describe('classify', () => {
     expect(await post(path, body)).toMatchObject({ status, body: { error: expect.stringMatching(message) } });
   });
 
-  test('files over the limit together', async () => {
+  test.each([
+    [3, 80_000],
+    [1, 200_001],
+  ])('%i files of %i bytes, over the limit together', async (count, size) => {
     const data = new FormData();
-    for (let i = 0; i < 3; i++) data.append('files', new Blob([new Uint8Array(80_000)]), `${i}.png`);
+    for (let i = 0; i < count; i++) data.append('files', new Blob([new Uint8Array(size)]), `${i}.png`);
     expect(await post('/v1/classify', data)).toMatchObject({ status: 413, body: { code: 'TOO_LARGE' } });
   });
 

@@ -6,7 +6,7 @@ import { checkInteger } from '../../is.js';
 import type { Compilable } from '../../runtime/compilable.js';
 import { throwIfAborted } from '../../tasks/pipeline.js';
 import { createExtraction, type Extraction, type ExtractionOptions, withoutKeys } from '../extraction.js';
-import { checkFingerprint, newManifest, readManifest, writeManifest } from '../manifest.js';
+import { checkFingerprint, checkWriter, newManifest, readManifest, writeManifest } from '../manifest.js';
 import type { Part } from '../part-writer.js';
 import { checkedInputs, type ExtractInputs } from '../sources/inputs.js';
 import { connection, openQueue, type PartQueue, PLAN_JOB, queueName } from './connection.js';
@@ -70,8 +70,10 @@ export async function extractQueued(
 async function openFolder(out: string, { fingerprint, columns }: Extraction): Promise<void> {
   await mkdir(out, { recursive: true });
   const manifest = await readManifest(out);
-  if (manifest) checkFingerprint(out, manifest, fingerprint);
-  else await writeManifest(out, newManifest(fingerprint, columns));
+  if (manifest) {
+    checkFingerprint(out, manifest, fingerprint);
+    await checkWriter(out, manifest, true);
+  } else await writeManifest(out, newManifest(fingerprint, columns));
 }
 
 type Settled = QueuedOptions & { shardSize: number; tries: number; takeOverMs: number };

@@ -5,6 +5,7 @@ import { invalid } from '../../is.js';
 import { throwIfAborted } from '../../tasks/pipeline.js';
 import { writeFileAtomically } from '../../weights/files.js';
 import { KeySet } from '../key-set.js';
+import { PLAN_FOLDER } from '../manifest.js';
 import { partName } from '../part-writer.js';
 import { isTarName } from '../sources/entry.js';
 import { checkedInputs, type ExtractInputs, inputPaths } from '../sources/inputs.js';
@@ -13,7 +14,6 @@ import { listLines } from '../sources/list-file.js';
 // Which images a part is of stands in `DIR/plan/part-00000.jsonl`, a path a line as JSON: Redis then holds no more of a
 // part than its name.
 
-const FOLDER = 'plan';
 const SUFFIX = '.jsonl';
 
 /**
@@ -28,8 +28,8 @@ export async function writePlan(
   shardSize: number,
   signal: AbortSignal | undefined,
 ): Promise<string[]> {
-  await mkdir(join(out, FOLDER), { recursive: true });
-  const names = (await readdir(join(out, FOLDER))).filter((name) => name.endsWith(SUFFIX)).sort();
+  await mkdir(join(out, PLAN_FOLDER), { recursive: true });
+  const names = (await readdir(join(out, PLAN_FOLDER))).filter((name) => name.endsWith(SUFFIX)).sort();
   const parts = names.map((name) => name.slice(0, -SUFFIX.length));
   const planned = new KeySet();
   for (const part of parts) for await (const path of plannedPaths(out, part)) planned.add(path);
@@ -37,7 +37,7 @@ export async function writePlan(
   const add = async (paths: readonly string[]) => {
     const part = partName(parts.length);
     const lines = paths.map((path) => `${JSON.stringify(path)}\n`).join('');
-    await writeFileAtomically(join(out, FOLDER, part + SUFFIX), [Buffer.from(lines)]);
+    await writeFileAtomically(join(out, PLAN_FOLDER, part + SUFFIX), [Buffer.from(lines)]);
     parts.push(part);
   };
   let files: string[] = [];
@@ -72,5 +72,6 @@ async function* newPaths(
 
 /** The paths that a part is of. */
 export async function* plannedPaths(out: string, part: string): AsyncGenerator<string, void, undefined> {
-  for await (const line of listLines(join(out, FOLDER, part + SUFFIX), undefined)) yield JSON.parse(line);
+  for await (const line of listLines(join(out, PLAN_FOLDER, part + SUFFIX), undefined))
+    yield JSON.parse(line);
 }

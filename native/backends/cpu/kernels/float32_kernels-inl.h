@@ -11,8 +11,8 @@ namespace {
 // weights and one of input.
 template <class V, int kMaxPixels, int kGroupedMaxPixels>
 constexpr Float32Kernels MakeFloat32Kernels() {
-  return {ConvTables<V, kMaxPixels, kGroupedMaxPixels>::kKernels, kWinogradKernels<V>, kPoolKernels<V>, kElementwiseKernels<V>,
-          kPeakKernels<V>};
+  return {ConvTables<V, kMaxPixels, kGroupedMaxPixels>::kKernels, kWinogradKernels<V>, kPoolKernels<V>,
+          kElementwiseKernels<V>, kPeakKernels<V>};
 }
 
 }  // namespace
