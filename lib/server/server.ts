@@ -157,7 +157,7 @@ export async function createServer(options: ServerOptions): Promise<InferenceSer
     for (const listener of listeners) listener(name, report);
   });
   const metrics = new Metrics(() => models);
-  listeners.push((name, report) => metrics.batch(name, report));
+  listeners.unshift((name, report) => metrics.batch(name, report));
   await models.loadAll().catch(async (error) => {
     await models.close();
     throw error;
