@@ -48,3 +48,8 @@ export class AbortError extends Error {
     this.name = 'AbortError';
   }
 }
+
+/** @throws AbortError if `signal` is aborted. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new AbortError(signal.reason);
+}

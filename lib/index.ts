@@ -10,11 +10,7 @@ export {
 export { extractQueued, type QueuedOptions } from './extract/queue/extract-queued.js';
 export { type QueueStatus, queueStatus, retryParked } from './extract/queue/status.js';
 export type { FeatureFormat, StoredDType } from './extract/sinks/sink.js';
-export type { SourceAdapter } from './extract/sources/adapter.js';
-export { DirectoryAdapter } from './extract/sources/directory.js';
-export { HttpAdapter, type HttpAdapterOptions } from './extract/sources/http.js';
-export type { ExtractInput, ExtractInputs } from './extract/sources/inputs.js';
-export type { Stage, StageTimes } from './extract/stage-clock.js';
+export type { Stage } from './extract/stages.js';
 export type { Graph, GraphNode } from './graph/graph.js';
 export { graphNodeNames } from './graph/names.js';
 export { type OnnxOptions, toOnnx } from './graph/onnx.js';
@@ -81,6 +77,10 @@ export type { PlanStep, Results, RunOptions, Session, StepProfile } from './runt
 export type { BatchListener, ModelSource } from './server/models.js';
 export type { ServedModelOptions } from './server/served-model.js';
 export { createServer, type InferenceServer, type ServerOptions } from './server/server.js';
+export type { SourceAdapter } from './sources/adapter.js';
+export { DirectoryAdapter } from './sources/directory.js';
+export { HttpAdapter, type HttpAdapterOptions } from './sources/http.js';
+export type { ExtractInput, ExtractInputs } from './sources/inputs.js';
 export {
   type Classifier,
   type ClassifierOptions,
@@ -100,6 +100,7 @@ export {
 export type { ImageTaskOptions } from './tasks/image-path.js';
 export type { ImageInput } from './tasks/images.js';
 export type { Prediction } from './tasks/predictions.js';
+export type { StageTimes } from './tasks/stage-clock.js';
 export { type Layout, Tensor, type TensorDType } from './tensor.js';
 export type { ImageTransform } from './transforms/image-transform.js';
 export * as transforms from './transforms/index.js';

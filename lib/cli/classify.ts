@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
+import { throwIfAborted } from '../errors.js';
 import { type Classifier, createClassifier, type Failure } from '../tasks/classifier.js';
-import { throwIfAborted } from '../tasks/pipeline.js';
 import type { Prediction } from '../tasks/predictions.js';
 import { chooseModel, readLabels } from './choose-model.js';
 import { addModelOptions, type ModelOptions, taskOptions } from './model-options.js';

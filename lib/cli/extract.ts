@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { throwIfAborted } from '../errors.js';
 import {
   type ExtractFeaturesOptions,
   type ExtractProgress,
@@ -8,9 +9,8 @@ import type { QueueAddress } from '../extract/queue/connection.js';
 import { extractQueued, type QueuedOptions } from '../extract/queue/extract-queued.js';
 import { type QueueStatus, queueStatus, retryParked } from '../extract/queue/status.js';
 import type { FeatureFormat, StoredDType } from '../extract/sinks/sink.js';
-import { STAGES } from '../extract/stage-clock.js';
+import { STAGES } from '../extract/stages.js';
 import type { Model } from '../models/model.js';
-import { throwIfAborted } from '../tasks/pipeline.js';
 import { chooseModel, readLabels } from './choose-model.js';
 import { addModelOptions, type ModelOptions, taskOptions } from './model-options.js';
 import { Progress } from './progress.js';

@@ -1,8 +1,8 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { throwIfAborted } from '../errors.js';
 import type { ComputeDType } from '../runtime/compile.js';
 import type { ServedModelOptions } from '../server/served-model.js';
 import { createServer, type InferenceServer, type ServerOptions } from '../server/server.js';
-import { throwIfAborted } from '../tasks/pipeline.js';
 import { chooseModel, SHIPPED_MODEL } from './choose-model.js';
 import { integer, wrongUsage } from './usage.js';
 

@@ -1,7 +1,10 @@
-import { ResNetError } from '../errors.js';
+import { ResNetError, throwIfAborted } from '../errors.js';
 import { checkInteger, invalid } from '../is.js';
 import type { Compilable } from '../runtime/compilable.js';
-import { mapOrdered, throwIfAborted } from '../tasks/pipeline.js';
+import type { Entry } from '../sources/entry.js';
+import { checkedInputs, countEntries, type ExtractInputs, inputEntries } from '../sources/inputs.js';
+import { mapOrdered } from '../tasks/pipeline.js';
+import type { StageTimes } from '../tasks/stage-clock.js';
 import {
   createExtraction,
   type EncodedBatch,
@@ -22,16 +25,7 @@ import {
   writeManifest,
 } from './manifest.js';
 import { explainFullDisk, PartsWriter } from './parts-writer.js';
-import type { Entry } from './sources/entry.js';
-import { checkedInputs, countEntries, type ExtractInputs, inputEntries } from './sources/inputs.js';
-import {
-  boundingStage,
-  type Stage,
-  type StageClocks,
-  type StageTimes,
-  stageClocks,
-  timesOf,
-} from './stage-clock.js';
+import { boundingStage, type Stage, type StageClocks, stageClocks, timesOf } from './stages.js';
 
 export interface ExtractFeaturesOptions extends ExtractionOptions {
   /** The folder for the features; made if need be. */

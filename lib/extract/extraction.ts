@@ -1,13 +1,12 @@
 import { checkInteger, checkOneOf, invalid } from '../is.js';
 import type { Compilable } from '../runtime/compilable.js';
-import type { Results, Session } from '../runtime/session.js';
-import { createImagePath, type ImageTaskOptions } from '../tasks/image-path.js';
+import type { Results } from '../runtime/session.js';
+import { type Entry, readEntry } from '../sources/entry.js';
+import { labelsFor } from '../tasks/classifier.js';
+import { type Batch, createImagePath, type ImagePath, type ImageTaskOptions } from '../tasks/image-path.js';
 import { mapOrdered } from '../tasks/pipeline.js';
-import { softmax } from '../tasks/softmax.js';
-import { topK as largest } from '../tasks/topk.js';
+import { predictionsOf } from '../tasks/predictions.js';
 import { Tensor } from '../tensor.js';
-import type { ClassificationTransform } from '../transforms/index.js';
-import { type Batch, computeBatches } from './batches.js';
 import { columnOf, encodeRows, type FeatureSettings } from './features.js';
 import { type Fingerprint, packageVersion, transformFacts, weightsHash } from './fingerprint.js';
 import type { PartImage } from './part-writer.js';
@@ -19,8 +18,7 @@ import {
   STORED_DTYPES,
   type StoredDType,
 } from './sinks/sink.js';
-import type { Entry } from './sources/entry.js';
-import type { StageClocks } from './stage-clock.js';
+import type { StageClocks } from './stages.js';
 
 /** What is extracted, and how it is stored. */
 export interface ExtractionOptions extends Omit<ImageTaskOptions, 'maxBatch'> {
@@ -67,8 +65,7 @@ const ENCODES_UNDER_WAY = 2;
 /** A model that is compiled to extract, with everything that its features depend on. */
 export class Extraction {
   constructor(
-    readonly session: Session,
-    readonly transform: ClassificationTransform,
+    readonly path: ImagePath,
     readonly columns: readonly Column[],
     readonly fingerprint: Fingerprint,
     private readonly labels: readonly string[] | undefined,
@@ -80,38 +77,36 @@ export class Extraction {
     clocks: StageClocks,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<EncodedBatch, void, undefined> {
-    const batches = computeBatches(entries, this, clocks, signal);
-    const encode = (batch: Batch) =>
+    const batches = this.path.batches(entries, { read: readEntry, clocks, signal, onError: 'return' });
+    const encode = (batch: Batch<Entry>) =>
       clocks.encode.time(batch.images.length, async () => this.#encodeBatch(batch));
     return mapOrdered(batches, encode, { limit: ENCODES_UNDER_WAY, signal });
   }
 
-  #encodeBatch({ images, results }: Batch): EncodedBatch {
-    const { pool, normalize, storeDtype, topK } = this.fingerprint;
-    const empty = Object.keys(results).length === 0;
-    const blocks = empty ? [] : encodeRows(results, this.columns, { pool, normalize, storeDtype });
-    if (topK === 0 || empty) return { images, blocks };
+  #encodeBatch({ images, results }: Batch<Entry>): EncodedBatch {
+    const { pool, normalize, storeDtype } = this.fingerprint;
     let row = 0;
-    const withTop = images.map((image) =>
-      image.error ? image : { ...image, extra: { top: this.#top(results, row++, topK) } },
+    const named = images.map(({ item: { key }, error }) =>
+      error ? { key, error } : { key, ...this.#extra(results, row++) },
     );
-    return { images: withTop, blocks };
+    return {
+      images: named,
+      blocks: row > 0 ? encodeRows(results, this.columns, { pool, normalize, storeDtype }) : [],
+    };
   }
 
-  #top({ logits }: Results, row: number, k: number): object[] {
+  #extra({ logits }: Results, row: number): { extra?: object } {
+    const { topK } = this.fingerprint;
+    if (topK === 0) return {};
     const { data, shape } = logits as Tensor<Float32Array>;
     const classes = shape[1] as number;
-    const values = data.subarray(row * classes, (row + 1) * classes);
-    const probabilities = softmax(values);
-    return largest(values, k).map((index) => ({
-      index,
-      label: this.labels?.[index] ?? null,
-      probability: probabilities[index],
-    }));
+    return {
+      extra: { top: predictionsOf(data.subarray(row * classes, (row + 1) * classes), this.labels, topK) },
+    };
   }
 
   close(): Promise<void> {
-    return this.session.close();
+    return this.path.session.close();
   }
 }
 
@@ -125,13 +120,14 @@ export async function createExtraction(model: Compilable, options: ExtractionOpt
   const { outputs, topK } = settings;
   const { batch = 32, labels } = options;
   checkInteger('batch', batch, 1);
+  const names = topK > 0 ? labelsFor(model, labels) : undefined;
   const path = await createImagePath(model, {
     ...withoutKeys(options, EXTRACTION_KEYS),
     maxBatch: batch,
     outputs: [...new Set([...outputs, ...(topK > 0 ? ['logits'] : [])])],
   });
   try {
-    const columns = await columnsOf(path.session, path.transform, outputs, settings);
+    const columns = await columnsOf(path, outputs, settings);
     const fingerprint = {
       weights: weightsHash(model),
       transform: transformFacts(path.transform),
@@ -139,7 +135,7 @@ export async function createExtraction(model: Compilable, options: ExtractionOpt
       ...settings,
       version: packageVersion(),
     };
-    return new Extraction(path.session, path.transform, columns, fingerprint, labels ?? model.categories);
+    return new Extraction(path, columns, fingerprint, names);
   } catch (error) {
     await path.session.close();
     throw error;
@@ -190,8 +186,7 @@ function checkedFlag(name: string, value: unknown): boolean {
 
 /** The shapes of features, from a run of a black picture: a part may hold no image that can be read. */
 async function columnsOf(
-  session: Session,
-  { cropSize }: ClassificationTransform,
+  { session, transform: { cropSize } }: ImagePath,
   outputs: readonly string[],
   settings: FeatureSettings,
 ): Promise<Column[]> {

@@ -1,6 +1,7 @@
 import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ResNetError } from '../errors.js';
+import { listLines } from '../sources/list-file.js';
 import { writeFileAtomically } from '../weights/files.js';
 import { fileError } from '../weights/source.js';
 import { differences, type Fingerprint } from './fingerprint.js';
@@ -8,7 +9,6 @@ import { KeySet } from './key-set.js';
 import { indexFileName, type Part } from './part-writer.js';
 import { TEMPORARY } from './sinks/pending-file.js';
 import type { Column } from './sinks/sink.js';
-import { listLines } from './sources/list-file.js';
 
 const FILE_NAME = 'manifest.json';
 const MANIFEST_VERSION = 1;

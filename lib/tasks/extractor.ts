@@ -1,12 +1,11 @@
 import { ResNetError } from '../errors.js';
-import { computeBatches } from '../extract/batches.js';
-import { type ExtractInputs, inputEntries } from '../extract/sources/inputs.js';
-import { stageClocks } from '../extract/stage-clock.js';
 import { resolveNode } from '../graph/names.js';
 import { checkOneOf, checkOptions, invalid, show } from '../is.js';
 import { type Compilable, readModel } from '../runtime/compilable.js';
 import type { Results, Session } from '../runtime/session.js';
 import { shapeSize } from '../shape.js';
+import { readEntry } from '../sources/entry.js';
+import { type ExtractInputs, inputEntries } from '../sources/inputs.js';
 import { Tensor } from '../tensor.js';
 import {
   createImagePath,
@@ -103,12 +102,13 @@ export class FeatureExtractor {
     checkOptions('stream', options, ['signal', 'onError']);
     const { signal, onError = 'throw' } = options;
     checkOneOf('onError', onError, ['throw', 'return']);
-    const batches = computeBatches(inputEntries(source, signal), this.#path, stageClocks(), signal);
-    for await (const { images, results } of batches) {
+    const entries = inputEntries(source, signal);
+    for await (const batch of this.#path.batches(entries, { read: readEntry, signal, onError: 'return' })) {
       let row = 0;
-      for (const { key, error } of images) {
+      for (const { item, error } of batch.images) {
+        const { key } = item;
         if (error && onError === 'throw') throw error;
-        yield error ? { key, features: {}, error } : { key, features: this.#features(results, row++) };
+        yield error ? { key, features: {}, error } : { key, features: this.#features(batch.results, row++) };
       }
     }
   }

@@ -15,6 +15,7 @@ import type { ImageTransform } from '../transforms/image-transform.js';
 import type { ImageSource } from '../transforms/source.js';
 import { eachImage, type ImageInput, type Pixels, stack } from './images.js';
 import { groupNeighbours, mapOrdered } from './pipeline.js';
+import { StageClock } from './stage-clock.js';
 
 /** Compile's options, but for the outputs, and how images become input. */
 export interface ImageTaskOptions extends Omit<CompileOptions, 'outputs'> {
@@ -34,10 +35,33 @@ export interface RunImagesOptions {
   readonly onError: 'throw' | 'return';
 }
 
-type Loaded = { readonly pixels: Pixels } | { readonly error: ResNetError };
+/** Where the time goes. */
+export type PathClocks = Readonly<Record<'read' | 'decode' | 'compute', StageClock>>;
 
+export interface RunBatchesOptions<Item> extends RunImagesOptions {
+  /** The image of an item. Any ResNetError it throws is about that image. */
+  readonly read: (item: Item, signal?: AbortSignal) => Promise<ImageSource | Pixels>;
+  readonly clocks?: PathClocks;
+}
+
+/** Neighbours that were computed together. */
+export interface Batch<Item> {
+  /** In order; those with an error have no row. */
+  readonly images: readonly { readonly item: Item; readonly error?: ResNetError }[];
+  /** A row for every image without an error, by output; {} if there is none. */
+  readonly results: Results;
+}
+
+interface Loaded<Item> {
+  readonly item: Item;
+  readonly source?: ImageSource | Pixels;
+  readonly pixels?: Pixels;
+  readonly error?: ResNetError;
+}
+
+const READS_UNDER_WAY = 16;
 // Enough to keep every core decoding while the oldest is waited for.
-const LOADS_UNDER_WAY = Math.max(4, 2 * availableParallelism());
+const DECODES_UNDER_WAY = Math.max(4, 2 * availableParallelism());
 // One that computes and the next, which is then ready when the first is done.
 const BATCHES_UNDER_WAY = 2;
 
@@ -48,34 +72,59 @@ export class ImagePath {
     readonly transform: ClassificationTransform,
   ) {}
 
-  /**
-   * Runs images through the session, in batches of neighbours of one size. Files are decoded while earlier batches
-   * compute; at most two batches and a few decoded images are held. Outcomes come in order, one an image.
-   */
+  /** Runs images that are at hand through the session. Outcomes come in order, one an image. */
   async *run(
     items: readonly ImageInput[],
-    { signal, onError }: RunImagesOptions,
+    options: RunImagesOptions,
   ): AsyncGenerator<ImageOutcome, void, undefined> {
-    const { channels, maxBatch } = this.session;
-    const load = (image: ImageSource | Pixels) => this.#load(image, onError);
-    const loaded = mapOrdered(eachImage(items, channels), load, { limit: LOADS_UNDER_WAY, signal });
-    const batches = groupNeighbours(loaded, maxBatch, shapeOf);
-    const runBatch = (batch: readonly Loaded[]) => this.#runBatch(batch, signal);
-    for await (const outcomes of mapOrdered(batches, runBatch, { limit: BATCHES_UNDER_WAY, signal })) {
-      yield* outcomes;
+    const read = async (image: ImageSource | Pixels) => image;
+    const images = eachImage(items, this.session.channels);
+    for await (const batch of this.batches(images, { ...options, read })) {
+      let row = 0;
+      for (const { error } of batch.images) yield error ? { error } : { rows: rowsOf(batch.results, row++) };
     }
   }
 
-  async #load(image: ImageSource | Pixels, onError: 'throw' | 'return'): Promise<Loaded> {
-    try {
-      return { pixels: image instanceof Tensor ? image : await this.#transformed(image) };
-    } catch (error) {
-      if (onError === 'return' && error instanceof ResNetError) return { error };
-      throw error;
-    }
+  /**
+   * Reads, decodes and computes images, in batches of neighbours of one size, in order. The stages overlap, each with a
+   * bounded number of images: later files are read and decoded while a batch computes.
+   */
+  batches<Item>(
+    items: Iterable<Item> | AsyncIterable<Item>,
+    options: RunBatchesOptions<Item>,
+  ): AsyncGenerator<Batch<Item>, void, undefined> {
+    const { read, signal, onError, clocks = newClocks() } = options;
+    /** One stage of one image, which may go wrong with it. */
+    const step = (image: Loaded<Item>, clock: StageClock, work: () => Promise<Partial<Loaded<Item>>>) =>
+      clock.time(1, async (): Promise<Loaded<Item>> => {
+        try {
+          return { ...image, ...(await work()) };
+        } catch (error) {
+          if (onError === 'return' && error instanceof ResNetError) return { item: image.item, error };
+          throw error;
+        }
+      });
+    const readItem = (item: Item) =>
+      step({ item }, clocks.read, async () => ({ source: await read(item, signal) }));
+    const decode = async (image: Loaded<Item>) => {
+      const { source } = image;
+      if (source === undefined) return image;
+      return step({ item: image.item }, clocks.decode, async () => ({ pixels: await this.pixels(source) }));
+    };
+    const compute = (images: readonly Loaded<Item>[]) =>
+      clocks.compute.time(images.length, () => this.#compute(images, signal));
+    const sources = mapOrdered(items, readItem, { limit: READS_UNDER_WAY, signal });
+    const decoded = mapOrdered(sources, decode, { limit: DECODES_UNDER_WAY, signal });
+    const groups = groupNeighbours(decoded, this.session.maxBatch, shapeOf);
+    return mapOrdered(groups, compute, { limit: BATCHES_UNDER_WAY, signal });
   }
 
-  async #transformed(image: ImageSource): Promise<Pixels> {
+  /**
+   * An image as the session takes it.
+   * @throws ResNetError as the transform, and `INVALID_ARGUMENT` for a transform that gives something else.
+   */
+  async pixels(image: ImageSource | Pixels): Promise<Pixels> {
+    if (image instanceof Tensor) return image;
     const pixels: unknown = await this.transform(image);
     const good = pixels instanceof Tensor && pixels.data instanceof Uint8Array && pixels.shape.length === 3;
     if (good && pixels.shape[2] === this.session.channels) return pixels as Pixels;
@@ -83,16 +132,22 @@ export class ImagePath {
     throw invalid('what the transform gives', `a uint8 Tensor [h, w, ${this.session.channels}]`, received);
   }
 
-  async #runBatch(batch: readonly Loaded[], signal: AbortSignal | undefined): Promise<ImageOutcome[]> {
-    const [first, ...rest] = batch.flatMap((image) => ('error' in image ? [] : [image.pixels]));
+  async #compute<Item>(
+    loaded: readonly Loaded<Item>[],
+    signal: AbortSignal | undefined,
+  ): Promise<Batch<Item>> {
+    const [first, ...rest] = loaded.flatMap(({ pixels }) => pixels ?? []);
     const results = first ? await this.session.run(stack([first, ...rest]), { signal }) : {};
-    let i = 0;
-    return batch.map((image) => ('error' in image ? image : { rows: rowsOf(results, i++) }));
+    return { images: loaded.map(({ item, error }) => ({ item, ...(error && { error }) })), results };
   }
 }
 
-function shapeOf(image: Loaded): string | undefined {
-  return 'error' in image ? undefined : String(image.pixels.shape);
+function newClocks(): PathClocks {
+  return { read: new StageClock(), decode: new StageClock(), compute: new StageClock() };
+}
+
+function shapeOf({ pixels }: { readonly pixels?: Pixels }): string | undefined {
+  return pixels && String(pixels.shape);
 }
 
 /** Row `i` of every output: views. */

@@ -1,4 +1,4 @@
-import { AbortError } from '../errors.js';
+import { throwIfAborted } from '../errors.js';
 
 // Stages of a pipeline are async generators, chained by handing one to the next. Each holds a bounded number of items
 // and works ahead of whoever reads it, so that one stage's work overlaps the next one's and memory stays bounded.
@@ -55,9 +55,4 @@ export async function* groupNeighbours<Item>(
     groupKey ??= key;
   }
   if (group.length > 0) yield group;
-}
-
-/** @throws AbortError if `signal` is aborted. */
-export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw new AbortError(signal.reason);
 }

@@ -1,8 +1,8 @@
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { SourceAdapter } from '../../lib/extract/sources/adapter.js';
 import { loadModel } from '../../lib/models/load.js';
+import type { SourceAdapter } from '../../lib/sources/adapter.js';
 import { createFeatureExtractor, type FeatureExtractor } from '../../lib/tasks/extractor.js';
 import { DIGITS_MODEL, HELD_OUT } from '../tasks/digits.js';
 import { temporaryFolder } from './folders.js';

@@ -1,14 +1,13 @@
 import { mkdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Job } from 'bullmq';
-import { AbortError, ResNetError } from '../../errors.js';
+import { AbortError, ResNetError, throwIfAborted } from '../../errors.js';
 import { checkInteger } from '../../is.js';
 import type { Compilable } from '../../runtime/compilable.js';
-import { throwIfAborted } from '../../tasks/pipeline.js';
+import { checkedInputs, type ExtractInputs } from '../../sources/inputs.js';
 import { createExtraction, type Extraction, type ExtractionOptions, withoutKeys } from '../extraction.js';
 import { checkFingerprint, checkWriter, newManifest, readManifest, writeManifest } from '../manifest.js';
 import type { Part } from '../part-writer.js';
-import { checkedInputs, type ExtractInputs } from '../sources/inputs.js';
 import { connection, openQueue, type PartQueue, PLAN_JOB, queueName } from './connection.js';
 import { writePlan } from './plan.js';
 import { type QueueStatus, statusOf } from './status.js';

@@ -1,15 +1,14 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ResNetError } from '../../errors.js';
+import { ResNetError, throwIfAborted } from '../../errors.js';
 import { invalid } from '../../is.js';
-import { throwIfAborted } from '../../tasks/pipeline.js';
+import { isTarName } from '../../sources/entry.js';
+import { checkedInputs, type ExtractInputs, inputPaths } from '../../sources/inputs.js';
+import { listLines } from '../../sources/list-file.js';
 import { writeFileAtomically } from '../../weights/files.js';
 import { KeySet } from '../key-set.js';
 import { PLAN_FOLDER } from '../manifest.js';
 import { partName } from '../part-writer.js';
-import { isTarName } from '../sources/entry.js';
-import { checkedInputs, type ExtractInputs, inputPaths } from '../sources/inputs.js';
-import { listLines } from '../sources/list-file.js';
 
 // Which images a part is of stands in `DIR/plan/part-00000.jsonl`, a path a line as JSON: Redis then holds no more of a
 // part than its name.

@@ -1,15 +1,15 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ResNetError } from '../../errors.js';
+import type { Entry } from '../../sources/entry.js';
+import { pathEntries } from '../../sources/files.js';
+import { listLines } from '../../sources/list-file.js';
 import type { Extraction } from '../extraction.js';
 import { KeySet } from '../key-set.js';
 import { indexFileName, type Part, PartWriter } from '../part-writer.js';
 import { explainFullDisk } from '../parts-writer.js';
 import { TEMPORARY } from '../sinks/pending-file.js';
-import type { Entry } from '../sources/entry.js';
-import { pathEntries } from '../sources/files.js';
-import { listLines } from '../sources/list-file.js';
-import { stageClocks } from '../stage-clock.js';
+import { stageClocks } from '../stages.js';
 import { plannedPaths } from './plan.js';
 
 /**

@@ -1,8 +1,8 @@
 import { stat } from 'node:fs/promises';
 import picomatch from 'picomatch';
-import { ResNetError } from '../../errors.js';
-import { invalid, show } from '../../is.js';
-import { fileError } from '../../weights/source.js';
+import { ResNetError } from '../errors.js';
+import { invalid, show } from '../is.js';
+import { fileError } from '../weights/source.js';
 import { adapterEntries, type SourceAdapter } from './adapter.js';
 import { type Entry, isImageName, isTarName } from './entry.js';
 import { pathEntries } from './files.js';

@@ -5,10 +5,10 @@ import type { AddressInfo } from 'node:net';
 import { join, relative } from 'node:path';
 import { pack } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { DirectoryAdapter } from '../../lib/extract/sources/directory.js';
-import { HttpAdapter } from '../../lib/extract/sources/http.js';
-import { countEntries, type ExtractInputs, inputEntries } from '../../lib/extract/sources/inputs.js';
-import { temporaryFolder } from './folders.js';
+import { DirectoryAdapter } from '../../lib/sources/directory.js';
+import { HttpAdapter } from '../../lib/sources/http.js';
+import { countEntries, type ExtractInputs, inputEntries } from '../../lib/sources/inputs.js';
+import { temporaryFolder } from '../extract/folders.js';
 
 const base = temporaryFolder();
 const at = (path: string) => join(base, path);

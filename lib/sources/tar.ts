@@ -1,8 +1,7 @@
 import { Readable } from 'node:stream';
 import { extract, type Header } from 'tar-stream';
-import { ResNetError } from '../../errors.js';
-import { throwIfAborted } from '../../tasks/pipeline.js';
-import { fileError } from '../../weights/source.js';
+import { ResNetError, throwIfAborted } from '../errors.js';
+import { fileError } from '../weights/source.js';
 import type { Entry } from './entry.js';
 import { collect, isImageName, MAX_IMAGE_BYTES, tooLarge } from './entry.js';
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { AbortError, ResNetError } from '../../errors.js';
-import { invalid } from '../../is.js';
+import { AbortError, ResNetError } from '../errors.js';
+import { invalid } from '../is.js';
 import type { SourceAdapter } from './adapter.js';
 
 export interface HttpAdapterOptions {

@@ -1,4 +1,4 @@
-import { ResNetError } from '../../errors.js';
+import { ResNetError, throwIfAborted } from '../errors.js';
 
 /** One image to extract: what names it in every output, and how to get its bytes. */
 export interface Entry {
@@ -6,6 +6,21 @@ export interface Entry {
   readonly key: string;
   /** The bytes of the image file. Called at most once. @throws ResNetError `FILE`, which becomes a row with an error. */
   read(signal?: AbortSignal): Promise<Uint8Array>;
+}
+
+/**
+ * The bytes of an entry, where whatever is thrown is about that image: adapters throw errors of their own.
+ * @throws ResNetError the entry's own, else `FILE`; AbortError.
+ */
+export async function readEntry(entry: Entry, signal?: AbortSignal): Promise<Uint8Array> {
+  try {
+    return await entry.read(signal);
+  } catch (error) {
+    throwIfAborted(signal);
+    if (error instanceof ResNetError) throw error;
+    const { message } = error as Error;
+    throw new ResNetError('FILE', `Cannot read ${entry.key}: ${message}`, { cause: error });
+  }
 }
 
 /** Pictures that sharp decodes; in folders and tars other files are passed over. */
