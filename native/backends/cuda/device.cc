@@ -1,0 +1,104 @@
+#include "native/backends/cuda/device.h"
+
+#include <sstream>
+
+#include "native/graph/overloaded.h"
+
+namespace resnet_native::cuda {
+namespace {
+
+const char* Name(DType dtype) {
+  switch (dtype) {
+    case DType::kUint8:
+      return "u8";
+    case DType::kInt8:
+      return "i8";
+    case DType::kFloat16:
+      return "f16";
+    case DType::kBfloat16:
+      return "bf16";
+    case DType::kTf32:
+      return "tf32";
+    case DType::kFloat32:
+      return "f32";
+  }
+  return "?";
+}
+
+std::string Sizes(int64_t n, int64_t h, int64_t w, int64_t c) {
+  std::ostringstream text;
+  text << ' ' << n << 'x' << h << 'x' << w << 'x' << c;
+  return text.str();
+}
+
+std::string ToText(const Window& window) {
+  std::ostringstream text;
+  text << ' ' << window.kernel_h << 'x' << window.kernel_w << " s" << window.stride_h << 'x'
+       << window.stride_w << " p" << window.pad_h << 'x' << window.pad_w << " d" << window.dilation_h << 'x'
+       << window.dilation_w;
+  return text.str();
+}
+
+}  // namespace
+
+size_t ElementSize(DType dtype) {
+  switch (dtype) {
+    case DType::kUint8:
+    case DType::kInt8:
+      return 1;
+    case DType::kFloat16:
+    case DType::kBfloat16:
+      return 2;
+    case DType::kTf32:
+    case DType::kFloat32:
+      return 4;
+  }
+  throw Error(ErrorCode::kInternal, "no such dtype");
+}
+
+std::string ToString(const Operation& operation) {
+  std::ostringstream text;
+  std::visit(
+      Overloaded{
+          [&](const LoadInput& op) {
+            text << "load " << Name(op.from) << (op.layout == Layout::kNchw ? " nchw" : " nhwc") << " to "
+                 << Name(op.to) << Sizes(op.n, op.h, op.w, op.channels) << " pad" << op.padded_channels
+                 << (op.normalize ? " normalize" : "");
+          },
+          [&](const Convolution& op) {
+            text << "conv " << Name(op.dtype) << Sizes(op.n, op.h, op.w, op.in_channels) << " k"
+                 << op.out_channels << ToText(op.window) << " g" << op.groups
+                 << (op.residual ? " residual" : "") << (op.relu ? " relu" : "");
+          },
+          [&](const Linear& op) {
+            text << "linear " << Name(op.dtype) << " to " << Name(op.to) << ' ' << op.rows << 'x'
+                 << op.in_features << " k" << op.out_features;
+          },
+          [&](const MaxPool& op) {
+            text << "maxpool " << Name(op.dtype) << Sizes(op.n, op.h, op.w, op.channels) << ToText(op.window);
+          },
+          [&](const AveragePool& op) {
+            text << "avgpool " << Name(op.dtype) << ' ' << op.n << 'x' << op.pixels << 'x' << op.channels;
+          },
+          [&](const AddTensors& op) {
+            text << "add " << Name(op.dtype) << ' ' << op.elements << (op.relu ? " relu" : "");
+          },
+          [&](const ScaleShift& op) {
+            text << "scale " << Name(op.dtype) << ' ' << op.pixels << 'x' << op.channels
+                 << (op.affine ? " affine" : "") << (op.relu ? " relu" : "");
+          },
+          [&](const ZeroPadShortcut& op) {
+            text << "zeropad " << Name(op.dtype) << Sizes(op.n, op.h, op.w, op.channels) << " k"
+                 << op.out_channels << " s" << op.stride;
+          },
+          [&](const ToNchw& op) {
+            text << "nchw " << Name(op.from) << " to " << Name(op.to) << ' ' << op.n << 'x' << op.pixels
+                 << 'x' << op.channels;
+          },
+          [&](const Quantize& op) { text << "quantize " << Name(op.from) << ' ' << op.elements; },
+      },
+      operation);
+  return text.str();
+}
+
+}  // namespace resnet_native::cuda

@@ -1,0 +1,285 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "native/error.h"
+#include "native/graph/graph.h"
+#include "native/tensor.h"
+
+// What the CUDA backend asks of a GPU. All that decides something (batch buckets, arenas, staging, overlap,
+// the choice of kernels and its cache, recovery) lies above this header and is host code; below it are two
+// implementations: CUDA with cuDNN and cuBLASLt (gpu/), and a simulation on the host that only tests use.
+//
+//   Device    one GPU of this process. Thread-safe; outlives everything made from it, which is held by
+//             shared_ptr above.
+//   Buffer    memory, of the device or pinned on the host. Whoever has the unique_ptr owns it, and keeps it
+//             until no stream can touch it any more; it may be freed on any thread.
+//   Kernel    one way of doing one Operation. Immutable and thread-safe: any number of streams may launch it
+//             at once, so nothing that a launch changes may live in it (workspaces come with the launch,
+//             handles of libraries belong to the Stream).
+//   Stream    work in order. One thread at a time uses a stream, and the events and captures recorded on it.
+//   Event     a point in a stream's work, to wait for and to measure between.
+//   Capture   a captured sequence of launches, replayed as one (a CUDA graph). Lives no longer than the
+//             buffers and kernels that it was captured with.
+//
+// Threads: nothing here is called on the JavaScript thread. Any call may come from any thread, so an
+// implementation that keeps a current device for each thread sets it in every call. Only Event::Synchronize,
+// Candidates, Build, Allocate* and the frees may block; everything of a Stream returns once the work is
+// queued. A capture on one thread does not disturb what other threads do, allocations included.
+//
+// Errors: everything throws resnet_native::Error, destructors nothing. The codes:
+//   kOutOfMemory   the device or the host has no memory for this; nothing else is disturbed.
+//   kUnsupported   this Operation, or this Kernel of it, cannot be had here; try another.
+//   kDeviceLost    the device reported an error after which CUDA wants the process to be started anew (what
+//                  CUDA calls sticky). From then on every call but destructors and properties() throws
+//                  kDeviceLost on every thread, and whoever is blocked in Synchronize is woken by it.
+//   kInternal      anything else that a library reported, with its own words in the message.
+// Work that was queued reports its error from a later call, at the latest from Event::Synchronize.
+//
+// Numbers: activations are dense NHWC. kTf32 is stored as float32. Sums are taken in float32 at least (int32
+// for int8), kFloat32 never rounds operands to tf32, and NaN propagates, through ReLU and max pooling too.
+
+namespace resnet_native::cuda {
+
+// Of every Buffer, and of every operand and workspace given to a launch.
+inline constexpr size_t kAlignment = 256;
+
+size_t ElementSize(DType dtype);  // in bytes, as stored
+
+// ---- Operations: what is computed, with all sizes. Plain data; if equal, the same kernels fit. ----
+
+// The run's input as an activation. `from`: kUint8 (NHWC only) or kFloat32. y is [n, h, w, padded_channels],
+// zero in the channels from `channels` on. uint8 becomes x * scale[c] + shift[c], in float32, if `normalize`;
+// else it is converted as it is. One rounding, to `to`. Operands: x, y; scale and shift if `normalize`.
+struct LoadInput {
+  DType from = DType::kUint8, to = DType::kFloat16;
+  Layout layout = Layout::kNhwc;
+  int64_t n = 0, h = 0, w = 0;
+  int channels = 3, padded_channels = 3;
+  bool normalize = false;
+  bool operator==(const LoadInput&) const = default;
+};
+
+// y = relu?(conv(x) + residual? + bias), in this order, in float32, rounded once where the kernel can: a
+// kernel of several passes may round the convolution to the dtype in between. x is [n, h, w, in_channels],
+// filters [out_channels][kernel_h][kernel_w][in_channels / groups], residual as y. x, filters, residual and y
+// have `dtype`. kInt8: y = saturate(round(relu?(sum * scale[k] + residual * residual_scale + bias[k]))), ties
+// to even; the caller has divided scale, residual_scale and bias by y's own scale. Operands: x, filters,
+// shift (the bias), typed_shift, y; residual if `residual`; scale and residual_scale if kInt8.
+struct Convolution {
+  DType dtype = DType::kFloat16;
+  int64_t n = 0, h = 0, w = 0;
+  int in_channels = 0, out_channels = 0, groups = 1;
+  Window window;
+  bool residual = false, relu = false;
+
+  TensorShape OutShape() const { return {n, window.OutH(h), window.OutW(w), out_channels}; }
+  bool operator==(const Convolution&) const = default;
+};
+
+// y[rows][out_features] = x[rows][in_features] · filters[out_features][in_features] + bias. x and filters
+// have `dtype` (not kInt8), y has `to`: `dtype` or kFloat32. Operands: x, filters, shift (the bias),
+// typed_shift, y.
+struct Linear {
+  DType dtype = DType::kFloat16, to = DType::kFloat32;
+  int64_t rows = 0;
+  int in_features = 0, out_features = 0;
+  bool operator==(const Linear&) const = default;
+};
+
+// Padding never wins. Operands: x [n, h, w, channels], y.
+struct MaxPool {
+  DType dtype = DType::kFloat16;
+  int64_t n = 0, h = 0, w = 0;
+  int channels = 0;
+  Window window;
+
+  TensorShape OutShape() const { return {n, window.OutH(h), window.OutW(w), channels}; }
+  bool operator==(const MaxPool&) const = default;
+};
+
+// The mean over all pixels, summed in float32. Operands: x [n, pixels, channels], y [n, channels].
+struct AveragePool {
+  DType dtype = DType::kFloat16;
+  int64_t n = 0, pixels = 0;
+  int channels = 0;
+  bool operator==(const AveragePool&) const = default;
+};
+
+// y = relu?(x + residual). Operands: x, residual, y; y may be x.
+struct AddTensors {
+  DType dtype = DType::kFloat16;
+  int64_t elements = 0;
+  bool relu = false;
+  bool operator==(const AddTensors&) const = default;
+};
+
+// y = relu?(x * scale[c] + shift[c]), in float32: batch norm that no convolution took in; and ReLU alone, if
+// `affine` is false. Operands: x [pixels, channels], y, which may be x; scale and shift if `affine`.
+struct ScaleShift {
+  DType dtype = DType::kFloat16;
+  int64_t pixels = 0;
+  int channels = 0;
+  bool affine = true, relu = false;
+  bool operator==(const ScaleShift&) const = default;
+};
+
+// y[n, i, j, c] = x[n, i * stride, j * stride, c], zero in the channels from `channels` to `out_channels`:
+// the paper's option A. y has ceil(h / stride) × ceil(w / stride) pixels. Operands: x, y.
+struct ZeroPadShortcut {
+  DType dtype = DType::kFloat16;
+  int64_t n = 0, h = 0, w = 0;
+  int channels = 0, out_channels = 0, stride = 1;
+  bool operator==(const ZeroPadShortcut&) const = default;
+};
+
+// NHWC to NCHW, and to another dtype on the way: what a run hands back, and torch's flatten.
+// Operands: x [n, pixels, channels] of `from`, y [n, channels, pixels] of `to` (`from` or kFloat32). kInt8 to
+// kFloat32 multiplies by scale[0].
+struct ToNchw {
+  DType from = DType::kFloat16, to = DType::kFloat32;
+  int64_t n = 0, pixels = 0;
+  int channels = 0;
+  bool operator==(const ToNchw&) const = default;
+};
+
+// y = saturate(round(x / scale[0])), ties to even, of a float type to kInt8. Operands: x, y, scale.
+struct Quantize {
+  DType from = DType::kFloat32;
+  int64_t elements = 0;
+  bool operator==(const Quantize&) const = default;
+};
+
+using Operation = std::variant<LoadInput, Convolution, Linear, MaxPool, AveragePool, AddTensors, ScaleShift,
+                               ZeroPadShortcut, ToNchw, Quantize>;
+
+// Every field, in a form that is stable over processes and versions: the key under which a choice is
+// remembered, and what messages show. "conv f16 8x56x56x64 k64 3x3 s1x1 p1x1 d1x1 g1 residual relu".
+std::string ToString(const Operation& operation);
+
+// Addresses in device memory; see each Operation for which it needs. Nothing overlaps y, unless it says so.
+struct Operands {
+  const void* x = nullptr;
+  const void* residual = nullptr;
+  void* y = nullptr;
+  const void* filters = nullptr;
+  const float* scale = nullptr;
+  const float* shift = nullptr;       // of ScaleShift and LoadInput; of Convolution and Linear, the bias
+  const void* typed_shift = nullptr;  // Convolution and Linear: the bias rounded to `dtype`, for libraries
+                                      // that want it so; null for kInt8
+  float residual_scale = 1;           // by value
+  void* workspace = nullptr;          // Kernel::workspace_bytes() of them
+};
+
+// ---- The device ----
+
+struct DeviceProperties {
+  int index = 0;
+  std::string name;  // "NVIDIA H200"
+  int compute_major = 0, compute_minor = 0;
+  size_t total_memory = 0;
+  // Of everything that kernels come from, for the cache of choices: "driver 13000 cudnn 91200 cublaslt
+  // 130100".
+  std::string versions;
+};
+
+struct MemoryInfo {
+  size_t free = 0, total = 0;
+};
+
+class Buffer {
+ public:
+  virtual ~Buffer() = default;
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+
+  void* data() const { return data_; }
+  size_t bytes() const { return bytes_; }
+
+ protected:
+  Buffer(void* data, size_t bytes) : data_(data), bytes_(bytes) {}
+
+ private:
+  void* data_;
+  size_t bytes_;
+};
+
+// One way of doing an operation, before anything is built.
+struct Candidate {
+  // Stable over processes while DeviceProperties::versions is: "cudnn fused eng47_k24=3", "cublaslt 2",
+  // "cudnn split eng0", "own".
+  std::string name;
+  // Plans of its kind have crashed inside the library in some release, which nothing in this process would
+  // survive: it is tried in a child process first.
+  bool may_crash = false;
+};
+
+class Kernel {
+ public:
+  virtual ~Kernel() = default;
+  virtual const std::string& name() const = 0;  // the Candidate's
+  virtual size_t workspace_bytes() const = 0;
+};
+
+class Event {
+ public:
+  virtual ~Event() = default;
+  // Blocks, without spinning for long, until the work recorded before it is done; throws what that work
+  // reported.
+  virtual void Synchronize() = 0;
+  // Between two events that are both done.
+  virtual double MillisecondsSince(const Event& start) const = 0;
+};
+
+class Capture {
+ public:
+  virtual ~Capture() = default;
+};
+
+class Stream {
+ public:
+  virtual ~Stream() = default;  // waits for its work, whatever became of it
+
+  // Host memory is pinned and stays unchanged until the copy is done.
+  virtual void CopyToDevice(void* device, const void* pinned, size_t bytes) = 0;
+  virtual void CopyToHost(void* pinned, const void* device, size_t bytes) = 0;
+  virtual void Launch(const Kernel& kernel, const Operands& operands) = 0;
+
+  // Between the two, Launch is captured and not run; nothing else is called on the stream. The operands are
+  // fixed then. EndCapture ends the capture even if it throws.
+  virtual void BeginCapture() = 0;
+  virtual std::unique_ptr<Capture> EndCapture() = 0;
+  virtual void Launch(const Capture& capture) = 0;
+
+  virtual void Record(Event& event) = 0;
+  // What is queued from now on begins only after the event of another stream.
+  virtual void Wait(const Event& event) = 0;
+};
+
+class Device {
+ public:
+  virtual ~Device() = default;
+
+  virtual const DeviceProperties& properties() const = 0;
+  virtual MemoryInfo memory() = 0;
+
+  // Contents are undefined. `bytes` may be 0.
+  virtual std::unique_ptr<Buffer> Allocate(size_t bytes) = 0;
+  virtual std::unique_ptr<Buffer> AllocatePinned(size_t bytes) = 0;
+
+  virtual std::unique_ptr<Stream> NewStream() = 0;
+  virtual std::unique_ptr<Event> NewEvent() = 0;
+
+  // The ways of doing it, the one expected to be fastest first; quick, builds nothing. At least one, or
+  // kUnsupported. Convolutions: fused and split plans of cuDNN, cuBLASLt where it fits, kernels of ours.
+  virtual std::vector<Candidate> Candidates(const Operation& operation) = 0;
+  // Builds the candidate of that name. kUnsupported if it cannot be built after all, or is no candidate.
+  virtual std::unique_ptr<const Kernel> Build(const Operation& operation, const std::string& candidate) = 0;
+};
+
+}  // namespace resnet_native::cuda

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <memory>
+
+#include "native/backends/cuda/device.h"
+#include "native/backends/cuda/libraries.h"
+
+namespace resnet_native::cuda {
+
+// The GPU of this index, as the driver counts. Throws kDeviceUnavailable (its compute capability has no code
+// in this build, too), kOutOfMemory or kDeviceLost. `libraries` outlives the device.
+std::shared_ptr<Device> OpenGpu(int index, const Libraries& libraries);
+
+}  // namespace resnet_native::cuda
