@@ -73,6 +73,12 @@ export { Batcher, type BatcherOptions, type BatchRunOptions, type BatchSession }
 export type { Compilable } from './runtime/compilable.js';
 export type { CompileOptions, ComputeDType } from './runtime/compile.js';
 export { type Device, devices } from './runtime/devices.js';
+export {
+  type HostedSession,
+  type HostOptions,
+  hostSession,
+  type RestartEvent,
+} from './runtime/hosted/hosted-session.js';
 export type { PlanStep, Results, RunOptions, Session, StepProfile } from './runtime/session.js';
 export type { BatchListener, ModelSource } from './server/models.js';
 export type { ServedModelOptions } from './server/served-model.js';
