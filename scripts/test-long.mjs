@@ -1,5 +1,6 @@
 // `npm run test:long`: what takes too long for every change. The tests of test/long (RESNET_NATIVE_KILLS sets how often
-// the kill tests kill), then the native tests under the sanitizers. Ends with one line that sums what they reported.
+// the kill tests kill), then the native tests under the sanitizers and for 64-bit Arm under qemu. Ends with one line that
+// sums what they reported.
 
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,6 +11,7 @@ const vitest = join('node_modules', 'vitest', 'vitest.mjs');
 const COMMANDS = {
   'long-vitest': [vitest, 'run', '--reporter=default', '--reporter=json', '--reporter=junit'],
   'long-native': [join('scripts', 'test-native.mjs'), '--sanitize'],
+  'long-aarch64': [join('scripts', 'test-native.mjs'), '--aarch64', '--if-possible'],
 };
 
 function countsIn(file) {

@@ -1,6 +1,7 @@
 // Builds and runs the native tests: GoogleTest, through CTest, in build/native-tests.
 //
 //   --sanitize      once under AddressSanitizer and UndefinedBehaviorSanitizer, and once under ThreadSanitizer
+//   --aarch64       cross-compiled for 64-bit Arm and run under qemu (Debian: g++-aarch64-linux-gnu, qemu-user, googletest)
 //   --report FILE   writes the counts, under the names that vitest's JSON report uses
 //   --if-possible   succeeds, saying why, where the tests cannot be built
 
@@ -12,7 +13,18 @@ import { parseArgs } from 'node:util';
 import { missingBuildTools } from './build-native.mjs';
 import { fail, firstAvailable, root, run } from './tools.mjs';
 
-const SANITIZED_TREES = { 'native-tests-asan': 'address,undefined', 'native-tests-tsan': 'thread' };
+const PLAIN = { 'native-tests': [] };
+const SANITIZED = {
+  'native-tests-asan': ['-DRESNET_NATIVE_SANITIZE=address,undefined'],
+  'native-tests-tsan': ['-DRESNET_NATIVE_SANITIZE=thread'],
+};
+const AARCH64 = {
+  'native-tests-aarch64': [`-DCMAKE_TOOLCHAIN_FILE=${join(root, 'scripts', 'cmake', 'aarch64-linux.cmake')}`],
+};
+const AARCH64_TOOLS = [
+  ['aarch64-linux-gnu-g++', 'g++-aarch64-linux-gnu'],
+  ['qemu-aarch64', 'qemu-user'],
+];
 const SUPPRESSIONS = join(root, 'test', 'native', 'tsan.supp');
 const SANITIZER_OPTIONS = {
   // Tests ask for memory that cannot be had and expect an error.
@@ -26,6 +38,7 @@ const NO_GOOGLETEST =
 const { values } = parseArgs({
   options: {
     sanitize: { type: 'boolean', default: false },
+    aarch64: { type: 'boolean', default: false },
     report: { type: 'string' },
     'if-possible': { type: 'boolean', default: false },
   },
@@ -33,9 +46,9 @@ const { values } = parseArgs({
 const jobs = String(availableParallelism());
 
 /** Configures, builds and runs one tree; returns what its report counts. */
-function testIn(name, sanitize) {
+function testIn(name, definitions) {
   const tree = join(root, 'build', name);
-  configure(tree, sanitize);
+  configure(tree, definitions);
   run('cmake', ['--build', tree, '--parallel', jobs]);
   const junit = join(tree, 'junit.xml');
   run('ctest', ['--test-dir', tree, '--output-on-failure', '--parallel', jobs, '--output-junit', junit], {
@@ -46,13 +59,9 @@ function testIn(name, sanitize) {
 }
 
 /** CMake's own words for a missing GoogleTest do not say what to do. */
-function configure(tree, sanitize) {
+function configure(tree, definitions) {
   const generator = firstAvailable(['ninja']) ? ['-G', 'Ninja'] : [];
-  const options = [
-    '-DRESNET_NATIVE_TESTS=ON',
-    `-DRESNET_NATIVE_SANITIZE=${sanitize}`,
-    '-DCMAKE_BUILD_TYPE=Release',
-  ];
+  const options = ['-DRESNET_NATIVE_TESTS=ON', '-DCMAKE_BUILD_TYPE=Release', ...definitions];
   const { status, stderr } = spawnSync('cmake', ['-S', root, '-B', tree, ...generator, ...options], {
     stdio: ['ignore', 'inherit', 'pipe'],
     encoding: 'utf8',
@@ -83,12 +92,18 @@ function countsOf(junit) {
 }
 
 const missing = missingBuildTools();
+for (const [tool, debian] of values.aarch64 ? AARCH64_TOOLS : []) {
+  if (!firstAvailable([tool])) missing.push(`${tool} (Debian: apt install ${debian})`);
+}
 if (missing.length > 0) cannotTest(`Missing:\n  ${missing.join('\n  ')}`);
 
-const trees = values.sanitize ? Object.entries(SANITIZED_TREES) : [['native-tests', '']];
+const trees = {
+  ...(values.sanitize ? SANITIZED : {}),
+  ...(values.aarch64 ? AARCH64 : {}),
+};
 const totals = { passed: 0, failed: 0, skipped: 0 };
-for (const [name, sanitize] of trees) {
-  const counts = testIn(name, sanitize);
+for (const [name, definitions] of Object.entries(Object.keys(trees).length > 0 ? trees : PLAIN)) {
+  const counts = testIn(name, definitions);
   for (const key of Object.keys(totals)) totals[key] += counts[key];
 }
 report(totals);
