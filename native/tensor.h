@@ -8,6 +8,23 @@
 namespace resnet_native {
 
 enum class DType { kUint8, kInt8, kFloat16, kBfloat16, kTf32, kFloat32 };
+inline constexpr int kDTypes = 6;
+
+// Bytes of one element.
+constexpr int64_t ElementBytes(DType dtype) {
+  switch (dtype) {
+    case DType::kUint8:
+    case DType::kInt8:
+      return 1;
+    case DType::kFloat16:
+    case DType::kBfloat16:
+      return 2;
+    case DType::kTf32:
+    case DType::kFloat32:
+      return 4;
+  }
+  return 4;
+}
 
 // How the public API's batches of images lie in memory. Inside, everything is NHWC.
 enum class Layout { kNhwc, kNchw };

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <cstdint>
 
-#include "native/backends/cpu/cpu_info.h"
+#include "native/backends/cpu/cpu_features.h"
 
 namespace resnet_native::bench {
 namespace {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "native/backends/cpu/arithmetic.h"
 #include "native/backends/cpu/cpu_info.h"
 
 namespace resnet_native::cpu {
@@ -10,21 +11,18 @@ namespace {
 // With dynamic distribution over the threads, the last item of a layer costs 1 / kItemsPerThread of it at
 // most.
 constexpr int64_t kItemsPerThread = 8;
-constexpr int64_t kCacheLineFloats = 16;
-
-int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-int64_t LargestPart(const PackedFilters& filters) {
+// What one output pixel reads of the input.
+int64_t LargestPartBytes(const PackedFilters& filters) {
   int64_t largest = 1;
   for (const SumPart& part : filters.parts()) largest = std::max(largest, part.taps * part.channels);
-  return largest;
+  return largest * ElementBytes(filters.dtype());
 }
 
 // One panel over all tiles of the item, for one part of the sum. The part's weights are read again and again
 // from the first-level cache; meanwhile those of the next panel are fetched.
 void RunPart(const PackedFilters& filters, const Tiling& tiling, const ConvItem& item,
-             const float* const* pixels, const ConvOutput& output, const Panel& panel, const SumPart& part,
-             const float* next_weights) {
+             const char* const* pixels, const ConvOutput& output, const Panel& panel, const SumPart& part,
+             const char* next_weights) {
   const bool first = &part == &filters.parts().front(), last = &part == &filters.parts().back();
   const int64_t origin = tiling.Begin(item.first_tile);
   ConvTile tile{};
@@ -33,20 +31,21 @@ void RunPart(const PackedFilters& filters, const Tiling& tiling, const ConvItem&
   tile.channels = part.channels;
   tile.weights = filters.Weights(panel, part);
   tile.bias = first ? filters.Bias(panel) : nullptr;
-  tile.y_stride = output.stride;
+  tile.y_stride = output.y.shape.c;
   tile.last_lanes = panel.last_lanes;
   tile.relu = last && output.relu;
-  const int64_t fetched_per_tile = part.taps * (part.channels / 4) * kCacheLineFloats;
+  tile.float_y = output.y.dtype == DType::kFloat32;
+  const int64_t fetched_per_tile = part.taps * (part.channels / filters.depth() / 4) * kCacheLine;
   int64_t fetched = 0;
-  const int64_t to_fetch = part.taps * part.channels * filters.Width(panel) - fetched_per_tile;
+  const int64_t to_fetch = filters.WeightBytes(panel, part) - fetched_per_tile;
   for (int64_t t = item.first_tile; t < item.last_tile; ++t) {
     const int64_t begin = tiling.Begin(t), count = tiling.Begin(t + 1) - begin;
-    const int64_t offset = begin * output.stride + panel.first_out;
+    const int64_t offset = (output.first_pixel + begin) * output.y.shape.c + panel.first_out;
     tile.pixels = pixels + (begin - origin) * filters.taps() + part.first_tap * count;
-    tile.y = output.y + offset;
-    tile.residual = last && output.residual ? output.residual + offset : nullptr;
-    tile.prefetch = fetched < to_fetch ? next_weights + fetched : tile.weights;
-    tile.prefetch_step = fetched < to_fetch ? kCacheLineFloats : 0;
+    tile.y = output.y.At(offset);
+    tile.residual = last && output.residual.data ? output.residual.At(offset) : nullptr;
+    tile.prefetch = fetched < to_fetch ? next_weights + fetched : next_weights;
+    tile.prefetch_step = fetched < to_fetch ? kCacheLine : 0;
     fetched += fetched_per_tile;
     filters.KernelFor(panel, count)(tile);
   }
@@ -56,9 +55,9 @@ void RunPart(const PackedFilters& filters, const Tiling& tiling, const ConvItem&
 
 Partition ChoosePartition(const PackedFilters& filters, const Tiling& tiling, int threads) {
   const auto panels = static_cast<int64_t>(filters.panels().size());
-  const int64_t floats = static_cast<int64_t>(Caches().l2 / 2 / sizeof(float));
+  const auto budget = static_cast<int64_t>(Caches().l2 / 2);
   const int64_t max_pixels = filters.max_pixels();
-  const int64_t tiles_per_block = std::clamp<int64_t>(floats / LargestPart(filters) / max_pixels, 1, 32);
+  const int64_t tiles_per_block = std::clamp<int64_t>(budget / LargestPartBytes(filters) / max_pixels, 1, 32);
   Partition partition{CeilDiv(tiling.tiles, tiles_per_block), 1, tiling.tiles, panels};
   if (threads == 1) return partition;
   const int64_t wanted = kItemsPerThread * threads;
@@ -70,7 +69,7 @@ Partition ChoosePartition(const PackedFilters& filters, const Tiling& tiling, in
 }
 
 void RunConvItem(const PackedFilters& filters, const Tiling& tiling, const ConvItem& item,
-                 const float* const* pixels, const ConvOutput& output) {
+                 const char* const* pixels, const ConvOutput& output) {
   const std::vector<SumPart>& parts = filters.parts();
   for (size_t i = 0; i < parts.size(); ++i) {
     for (int64_t p = item.first_panel; p < item.last_panel; ++p) {

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "native/backends/cpu/arithmetic.h"
 #include "native/backends/cpu/packed_filters.h"
+#include "native/backends/cpu/tensor_view.h"
 
 namespace resnet_native::cpu {
 
@@ -13,7 +15,7 @@ struct Tiling {
   int64_t tiles = 0;
 
   Tiling(int64_t pixels, int64_t max_pixels)
-      : tiles((pixels + max_pixels - 1) / max_pixels), size_(pixels / tiles), longer_(pixels % tiles) {}
+      : tiles(CeilDiv(pixels, max_pixels)), size_(pixels / tiles), longer_(pixels % tiles) {}
   int64_t Begin(int64_t tile) const { return tile * size_ + std::min(tile, longer_); }
 
  private:
@@ -29,18 +31,17 @@ struct Partition {
   int64_t items() const { return tile_blocks * panel_blocks; }
   int64_t FirstTile(int64_t block) const { return tiles * block / tile_blocks; }
   int64_t FirstPanel(int64_t block) const { return panels * block / panel_blocks; }
-  int64_t MaxTilesPerBlock() const { return (tiles + tile_blocks - 1) / tile_blocks; }
+  int64_t MaxTilesPerBlock() const { return CeilDiv(tiles, tile_blocks); }
 };
 
 // Blocks of pixels whose input stays in the second-level cache while all panels pass over it, and enough
 // items to keep the threads equally busy.
 Partition ChoosePartition(const PackedFilters& filters, const Tiling& tiling, int threads);
 
-// Where results go: pixel p, channel c at y[p * stride + c]; the residual, null for none, likewise.
+// Where results go: the item's pixel 0 is this one of y and of the residual, whose data is null for none.
 struct ConvOutput {
-  float* y = nullptr;
-  const float* residual = nullptr;
-  int64_t stride = 0;
+  TensorView y, residual;
+  int64_t first_pixel = 0;
   bool relu = false;
 };
 
@@ -52,6 +53,6 @@ struct ConvItem {
 
 // Computes one item. `pixels` holds, for each tile in turn, [taps][pixels of the tile] pointers to the input.
 void RunConvItem(const PackedFilters& filters, const Tiling& tiling, const ConvItem& item,
-                 const float* const* pixels, const ConvOutput& output);
+                 const char* const* pixels, const ConvOutput& output);
 
 }  // namespace resnet_native::cpu

@@ -1,6 +1,8 @@
 #include <system_error>
+#include <utility>
 
 #include "native/backend.h"
+#include "native/backends/cpu/cpu_features.h"
 #include "native/backends/cpu/cpu_info.h"
 #include "native/backends/cpu/executor.h"
 #include "native/backends/cpu/plan.h"
@@ -12,9 +14,14 @@ namespace {
 class CpuBackendImpl final : public Backend {
  public:
   std::vector<DeviceInfo> Devices() override {
-    DeviceInfo info{"cpu", cpu::CpuName(), true, "", {"float32"}, ""};
+    DeviceInfo info{"cpu", cpu::CpuName(), true, "", {}, ""};
     try {
-      info.isa = cpu::IsaName(cpu::SelectIsa());
+      const cpu::Isa isa = cpu::SelectIsa();
+      info.isa = cpu::IsaName(isa);
+      const cpu::KernelTable kernels(cpu::FeaturesFor(isa));
+      for (const auto& [dtype, name] : kDTypeNames) {
+        if (kernels[dtype].IsComplete()) info.dtypes.emplace_back(name);
+      }
     } catch (const Error& error) {
       info.available = false;
       info.reason = error.what();
@@ -23,8 +30,10 @@ class CpuBackendImpl final : public Backend {
   }
 
   std::shared_ptr<const Plan> Compile(Graph graph, const CompileOptions& options) override {
-    if (options.dtype != DType::kFloat32) {
-      throw Error(ErrorCode::kUnsupported, "the CPU computes in float32; ask for dtype 'float32'");
+    const cpu::KernelTable kernels(cpu::FeaturesFor(cpu::SelectIsa()));
+    if (!kernels[options.dtype].IsComplete()) {
+      throw Error(ErrorCode::kUnsupported,
+                  "the CPU has no kernels for the data type asked for; devices() says which it has");
     }
     if (options.device_index != 0) {
       throw Error(ErrorCode::kDeviceUnavailable,
@@ -36,7 +45,6 @@ class CpuBackendImpl final : public Backend {
                                                    std::to_string(options.threads));
     }
     const int threads = options.threads > 0 ? options.threads : cpu::AvailableParallelism();
-    const cpu::KernelSet kernels = cpu::SelectKernels(options.dtype, cpu::SelectIsa());
     try {
       return std::make_shared<cpu::CpuPlan>(Optimize(std::move(graph)), kernels, threads, options);
     } catch (...) {
@@ -46,6 +54,8 @@ class CpuBackendImpl final : public Backend {
 
  private:
   static constexpr int kMaxThreads = 1024;
+  static constexpr std::pair<DType, const char*> kDTypeNames[] = {
+      {DType::kFloat32, "float32"}, {DType::kBfloat16, "bfloat16"}, {DType::kInt8, "int8"}};
 };
 
 }  // namespace

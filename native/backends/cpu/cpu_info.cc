@@ -5,8 +5,6 @@
 #include <fstream>
 #include <thread>
 
-#include "native/error.h"
-
 #ifdef __linux__
 #include <sched.h>
 #include <unistd.h>
@@ -14,16 +12,6 @@
 
 namespace resnet_native::cpu {
 namespace {
-
-constexpr Isa kAllIsas[] = {Isa::kScalar, Isa::kNeon, Isa::kAvx2, Isa::kAvx512};
-
-Isa BestIsa() {
-  Isa best = Isa::kScalar;
-  for (Isa isa : kAllIsas) {
-    if (HasIsa(isa)) best = isa;
-  }
-  return best;
-}
 
 CacheSizes ReadCaches() {
   CacheSizes sizes;
@@ -83,53 +71,6 @@ double CgroupQuota() {
 #endif
 
 }  // namespace
-
-const char* IsaName(Isa isa) {
-  switch (isa) {
-    case Isa::kScalar:
-      return "scalar";
-    case Isa::kNeon:
-      return "neon";
-    case Isa::kAvx2:
-      return "avx2";
-    case Isa::kAvx512:
-      return "avx512";
-  }
-  return "unknown";
-}
-
-bool HasIsa(Isa isa) {
-  switch (isa) {
-    case Isa::kScalar:
-      return true;
-#if defined(__x86_64__)
-    case Isa::kAvx2:
-      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    case Isa::kAvx512:
-      return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-#elif defined(__aarch64__)
-    case Isa::kNeon:
-      return true;
-#endif
-    default:
-      return false;
-  }
-}
-
-Isa SelectIsa() {
-  const char* forced = std::getenv("RESNET_NATIVE_ISA");
-  if (!forced || !*forced) return BestIsa();
-  for (Isa isa : kAllIsas) {
-    if (std::string(forced) != IsaName(isa)) continue;
-    if (HasIsa(isa)) return isa;
-    throw Error(ErrorCode::kDeviceUnavailable, std::string("RESNET_NATIVE_ISA asks for ") + forced +
-                                                   ", which this CPU lacks; its best is " +
-                                                   IsaName(BestIsa()));
-  }
-  throw Error(ErrorCode::kInvalidArgument,
-              std::string("RESNET_NATIVE_ISA is \"") + forced + "\"; expected avx512, avx2, neon or scalar");
-}
 
 const CacheSizes& Caches() {
   static const CacheSizes sizes = ReadCaches();

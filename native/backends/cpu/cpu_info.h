@@ -5,19 +5,6 @@
 
 namespace resnet_native::cpu {
 
-// In order of preference: a later one is taken where the machine has it.
-enum class Isa { kScalar, kNeon, kAvx2, kAvx512 };
-
-// "scalar", "neon", "avx2", "avx512".
-const char* IsaName(Isa isa);
-
-// What the CPU and the operating system can run.
-bool HasIsa(Isa isa);
-
-// The best one, or the one that the environment variable RESNET_NATIVE_ISA names. Throws kInvalidArgument if
-// it names none, kDeviceUnavailable if this machine lacks it.
-Isa SelectIsa();
-
 // Bytes of data cache that one core can count on; typical sizes where the system does not tell.
 struct CacheSizes {
   size_t l1 = 32 << 10;

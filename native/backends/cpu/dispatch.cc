@@ -1,27 +1,26 @@
 #include "native/backends/cpu/dispatch.h"
 
-#include "native/error.h"
 #include "native/graph/overloaded.h"
 
 namespace resnet_native::cpu {
 namespace {
 
-void AddFloat32(std::vector<KernelRow>& rows, const Float32Kernels& kernels, Isa isa) {
-  rows.push_back({&kernels.conv, DType::kFloat32, isa});
-  rows.push_back({&kernels.winograd, DType::kFloat32, isa});
-  rows.push_back({&kernels.pool, DType::kFloat32, isa});
-  rows.push_back({&kernels.elementwise, DType::kFloat32, isa});
-  rows.push_back({&kernels.peak, DType::kFloat32, isa});
+void AddRows(std::vector<KernelRow>& rows, const KernelsOfRow& kernels, DType dtype, Features needs) {
+  rows.push_back({&kernels.conv, dtype, needs});
+  rows.push_back({&kernels.winograd, dtype, needs});
+  rows.push_back({&kernels.pool, dtype, needs});
+  rows.push_back({&kernels.elementwise, dtype, needs});
+  rows.push_back({&kernels.peak, dtype, needs});
 }
 
 std::vector<KernelRow> AllRows() {
   std::vector<KernelRow> rows;
-  AddFloat32(rows, kFloat32Scalar, Isa::kScalar);
+  AddRows(rows, kFloat32Scalar, DType::kFloat32, 0);
 #if defined(__aarch64__)
-  AddFloat32(rows, kFloat32Neon, Isa::kNeon);
+  AddRows(rows, kFloat32Neon, DType::kFloat32, kNeon);
 #elif defined(__x86_64__)
-  AddFloat32(rows, kFloat32Avx2, Isa::kAvx2);
-  AddFloat32(rows, kFloat32Avx512, Isa::kAvx512);
+  AddRows(rows, kFloat32Avx2, DType::kFloat32, kAvx2Fma);
+  AddRows(rows, kFloat32Avx512, DType::kFloat32, kAvx512);
 #endif
   return rows;
 }
@@ -33,10 +32,10 @@ const std::vector<KernelRow>& KernelRows() {
   return rows;
 }
 
-KernelSet SelectKernels(DType dtype, Isa isa) {
-  KernelSet set;
+KernelTable::KernelTable(Features features) {
   for (const KernelRow& row : KernelRows()) {
-    if (row.dtype != dtype || row.isa > isa) continue;
+    if (row.needs & ~features) continue;
+    KernelSet& set = (*this)[row.dtype];
     std::visit(Overloaded{
                    [&](const ConvKernels* kernels) { set.conv = kernels; },
                    [&](const WinogradKernels* kernels) { set.winograd = kernels; },
@@ -46,10 +45,6 @@ KernelSet SelectKernels(DType dtype, Isa isa) {
                },
                row.kernels);
   }
-  if (!set.conv || !set.pool || !set.elementwise) {
-    throw Error(ErrorCode::kUnsupported, "this CPU has no kernels for the data type asked for");
-  }
-  return set;
 }
 
 }  // namespace resnet_native::cpu

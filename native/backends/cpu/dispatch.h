@@ -3,37 +3,51 @@
 #include <variant>
 #include <vector>
 
-#include "native/backends/cpu/cpu_info.h"
+#include "native/backends/cpu/cpu_features.h"
 #include "native/backends/cpu/kernels/kernels.h"
 #include "native/tensor.h"
 
 namespace resnet_native::cpu {
 
 // One row of the dispatch table: which operation (the alternative that `kernels` holds), for which data type,
-// on which instruction set. A new data type, algorithm or tile unit is a struct in kernels.h and rows in
-// dispatch.cc.
+// and what the machine must have. A new data type, algorithm or tile unit is a struct in kernels.h and rows
+// in dispatch.cc.
 struct KernelRow {
   std::variant<const ConvKernels*, const WinogradKernels*, const PoolKernels*, const ElementwiseKernels*,
                const PeakKernels*>
       kernels;
   DType dtype;
-  Isa isa;
+  Features needs;
 };
 
-// All rows of this build, the best last. The scalar float32 rows are always there.
+// All rows of this build, in order of preference: the best last. The scalar rows are always there.
 const std::vector<KernelRow>& KernelRows();
 
-// The kernels that a plan is made of.
+// The kernels that work on one data type.
 struct KernelSet {
   const ConvKernels* conv = nullptr;
   const WinogradKernels* winograd = nullptr;
   const PoolKernels* pool = nullptr;
   const ElementwiseKernels* elementwise = nullptr;
   const PeakKernels* peak = nullptr;
+
+  // Whether a network can be computed with them.
+  bool IsComplete() const { return conv && pool && elementwise; }
 };
 
-// The best row of each operation that needs nothing beyond `isa`. Throws kUnsupported if the data type has
-// none.
-KernelSet SelectKernels(DType dtype, Isa isa);
+// The kernels that a plan is made of, by the data type that they work on.
+class KernelTable {
+ public:
+  // The best row of each operation and data type that needs nothing beyond `features`.
+  explicit KernelTable(Features features);
+  // Tests bring rows of their own.
+  KernelTable() = default;
+
+  const KernelSet& operator[](DType dtype) const { return sets_[static_cast<size_t>(dtype)]; }
+  KernelSet& operator[](DType dtype) { return sets_[static_cast<size_t>(dtype)]; }
+
+ private:
+  KernelSet sets_[kDTypes];
+};
 
 }  // namespace resnet_native::cpu

@@ -5,15 +5,13 @@
 #include <new>
 #include <system_error>
 
+#include "native/backends/cpu/arithmetic.h"
 #include "native/backends/cpu/steps/elementwise_steps.h"
 
 namespace resnet_native::cpu {
 namespace {
 
 constexpr size_t kMaxLayouts = 8;
-constexpr int64_t kCacheLine = 64;
-
-size_t RoundUp(size_t bytes) { return (bytes + kCacheLine - 1) / kCacheLine * kCacheLine; }
 
 void CheckRequest(const Graph& graph, const RunRequest& request) {
   const InputBatch& input = request.input;
@@ -41,10 +39,10 @@ void Executor::Run(const RunRequest& request) {
   const Graph& graph = plan_->graph();
   CheckRequest(graph, request);
   const Layout& layout = LayoutFor(request.input);
-  const size_t floats = (layout.memory.arena_bytes + layout.scratch_bytes * pool_.threads()) / sizeof(float);
-  if (memory_.size() < floats) {
+  const size_t bytes = layout.memory.arena_bytes + layout.scratch_bytes * pool_.threads();
+  if (memory_.size() < bytes) {
     memory_ = AlignedBuffer();  // not both at once
-    memory_ = AlignedBuffer(floats);
+    memory_ = AlignedBuffer(bytes);
   }
   if (request.step_ms) request.step_ms->clear();
   for (NodeId node = 0; node < static_cast<NodeId>(graph.nodes.size()); ++node) {
@@ -73,10 +71,10 @@ const Executor::Layout& Executor::LayoutFor(const InputBatch& input) {
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
     const Step* step = plan_->StepOf(static_cast<NodeId>(i));
     if (!step) continue;
-    bytes[i] = layout.shapes[i].elements() * static_cast<int64_t>(sizeof(float));
+    bytes[i] = layout.shapes[i].elements() * ElementBytes(plan_->TypeOf(static_cast<NodeId>(i)));
     const TensorShape& x = layout.shapes[i == 0 ? 0 : graph.nodes[i].inputs[0]];
-    layout.scratch_bytes =
-        std::max(layout.scratch_bytes, RoundUp(step->ScratchBytes(x, layout.shapes[i], pool_.threads())));
+    const auto scratch = static_cast<int64_t>(step->ScratchBytes(x, layout.shapes[i], pool_.threads()));
+    layout.scratch_bytes = std::max(layout.scratch_bytes, static_cast<size_t>(RoundUp(scratch, kCacheLine)));
   }
   layout.memory = PlanMemory(graph, bytes, kCacheLine);
   layouts_.push_front(std::move(layout));
@@ -85,7 +83,7 @@ const Executor::Layout& Executor::LayoutFor(const InputBatch& input) {
 }
 
 TensorView Executor::ViewOf(NodeId node, const Layout& layout) {
-  return {memory_.data() + layout.memory.offsets[node] / sizeof(float), layout.shapes[node]};
+  return {memory_.data() + layout.memory.offsets[node], layout.shapes[node], plan_->TypeOf(node)};
 }
 
 void Executor::RunStep(NodeId id, const Layout& layout, const RunRequest& request) {
@@ -93,14 +91,15 @@ void Executor::RunStep(NodeId id, const Layout& layout, const RunRequest& reques
   StepRun run{request.input, {}, {}, ViewOf(id, layout), pool_, {}};
   if (!node.inputs.empty()) run.x = ViewOf(node.inputs[0], layout);
   if (node.inputs.size() > 1) run.residual = ViewOf(node.inputs[1], layout);
-  run.scratch = {reinterpret_cast<char*>(memory_.data()) + layout.memory.arena_bytes, layout.scratch_bytes};
+  run.scratch = {memory_.data() + layout.memory.arena_bytes, layout.scratch_bytes};
   plan_->StepOf(id)->Run(run);
 }
 
 void Executor::StoreOutputs(NodeId node, const Layout& layout, const RunRequest& request) {
   const std::vector<NodeId>& outputs = plan_->graph().outputs;
   for (size_t i = 0; i < outputs.size(); ++i) {
-    if (outputs[i] == node) StoreNchw(plan_->elementwise(), ViewOf(node, layout), pool_, request.outputs[i]);
+    if (outputs[i] != node) continue;
+    StoreNchw(plan_->ElementwiseOf(node), ViewOf(node, layout), pool_, request.outputs[i]);
   }
 }
 

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 
+#include "native/backends/cpu/arithmetic.h"
+
 namespace resnet_native::cpu {
 
-InputReader::InputReader(int channels, const std::optional<ChannelAffine>& normalize,
+InputReader::InputReader(int channels, const std::optional<ChannelAffine>& normalize, DType dtype,
                          const ElementwiseKernels& kernels)
-    : channels_(channels), kernels_(kernels) {
+    : channels_(channels), dtype_(dtype), kernels_(kernels) {
   for (int lane = 0; lane < kernels_.lanes; ++lane) {
     for (int c = 0; c < channels; ++c) {
       scale_.push_back(normalize ? normalize->scale[c] : 1.0f);
@@ -15,7 +17,21 @@ InputReader::InputReader(int channels, const std::optional<ChannelAffine>& norma
   }
 }
 
-void InputReader::ReadRow(const InputBatch& input, int64_t n, int64_t h, float* y) const {
+size_t InputReader::ScratchBytes(int64_t w) const {
+  if (dtype_ == DType::kFloat32) return 0;
+  return static_cast<size_t>(RoundUp(w * channels_ * static_cast<int64_t>(sizeof(float)), kCacheLine));
+}
+
+void InputReader::ReadRow(const InputBatch& input, int64_t n, int64_t h, float* scratch, void* y) const {
+  if (dtype_ == DType::kFloat32) {
+    ReadFloats(input, n, h, static_cast<float*>(y));
+  } else {
+    ReadFloats(input, n, h, scratch);
+    kernels_.narrow(scratch, input.w * channels_, y);
+  }
+}
+
+void InputReader::ReadFloats(const InputBatch& input, int64_t n, int64_t h, float* y) const {
   const int64_t row = (n * input.h + h) * input.w * channels_;
   const auto* floats = static_cast<const float*>(input.data);
   if (input.dtype == DType::kUint8) {

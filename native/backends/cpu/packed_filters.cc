@@ -4,11 +4,10 @@
 #include <bit>
 
 #include "native/backends/cpu/cpu_info.h"
+#include "native/bfloat16.h"
 
 namespace resnet_native::cpu {
 namespace {
-
-int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // The grouped kernels take a vector of channels that holds whole groups, each with as many outputs as inputs.
 bool FitsGroupedKernels(const FilterSource& source, int lanes) {
@@ -19,12 +18,16 @@ bool FitsGroupedKernels(const FilterSource& source, int lanes) {
 
 }  // namespace
 
-PackedFilters::PackedFilters(const FilterSource& source, const ConvKernels& kernels, ThreadPool& pool) {
+PackedFilters::PackedFilters(const FilterSource& source, DType dtype, const ConvKernels& kernels,
+                             ThreadPool& pool)
+    : dtype_(dtype) {
   const bool grouped = FitsGroupedKernels(source, kernels.lanes);
   const int64_t in_per_group = source.in_channels / source.groups;
   lanes_ = kernels.lanes;
   taps_ = source.kernel_h * (source.join_columns ? 1 : source.kernel_w);
   channels_ = in_per_group * (source.join_columns ? source.kernel_w : 1);
+  depth_ = grouped ? 1 : kernels.depth;
+  steps_ = CeilDiv(channels_, depth_);
   if (grouped) {
     max_pixels_ = kernels.grouped_max_pixels;
     kernels_ = kernels.grouped_table + std::countr_zero(static_cast<uint64_t>(in_per_group)) * max_pixels_;
@@ -34,12 +37,16 @@ PackedFilters::PackedFilters(const FilterSource& source, const ConvKernels& kern
     max_pixels_ = kernels.max_pixels;
     kernels_ = kernels.table;
     MakePanels(source, kernels.max_blocks);
-    MakeParts();
+    if (kernels.resumes) {
+      MakeParts();
+    } else {
+      parts_ = {{0, taps_, 0, channels_}};
+    }
   }
   description_ = std::string(grouped ? "grouped " : "direct ") + std::to_string(max_pixels_) + "x" +
                  std::to_string(lanes_ * (grouped ? 1 : kernels.max_blocks)) + " " + kernels.isa;
   const Panel& last = panels_.back();
-  packed_ = AlignedBuffer(last.bias + static_cast<size_t>(last.blocks) * lanes_);
+  packed_ = AlignedBuffer(static_cast<size_t>((last.bias + Width(last)) * kWordBytes));
   pool.ParallelFor(static_cast<int64_t>(panels_.size()), [&](int64_t i, int) { Pack(source, panels_[i]); });
 }
 
@@ -66,10 +73,8 @@ void PackedFilters::AddPanel(int64_t first_out, int64_t first_in, int64_t channe
   panel.first_in = first_in;
   panel.blocks = static_cast<int>(CeilDiv(channels, lanes_));
   panel.last_lanes = static_cast<int>(channels - int64_t{panel.blocks - 1} * lanes_);
-  const size_t width = static_cast<size_t>(panel.blocks) * lanes_;
-  if (!panels_.empty())
-    panel.weights = panels_.back().bias + static_cast<size_t>(panels_.back().blocks) * lanes_;
-  panel.bias = panel.weights + static_cast<size_t>(taps_ * channels_) * width;
+  if (!panels_.empty()) panel.weights = panels_.back().bias + Width(panels_.back());
+  panel.bias = panel.weights + taps_ * steps_ * Width(panel);
   panels_.push_back(panel);
 }
 
@@ -100,21 +105,31 @@ void PackedFilters::MakeParts() {
 void PackedFilters::Pack(const FilterSource& source, const Panel& panel) {
   const int64_t in_per_group = source.in_channels / source.groups;
   const int64_t kernel = int64_t{source.kernel_h} * source.kernel_w;
-  const int64_t width = int64_t{panel.blocks} * lanes_;
-  const int64_t used = width - lanes_ + panel.last_lanes;
-  float* weights = packed_.data() + panel.weights;
-  std::fill(weights, weights + taps_ * channels_ * width, 0.0f);
-  std::fill(packed_.data() + panel.bias, packed_.data() + panel.bias + width, 0.0f);
+  const int64_t width = Width(panel), used = width - lanes_ + panel.last_lanes;
+  float* words = packed_.As<float>() + panel.weights;
+  float* bias = packed_.As<float>() + panel.bias;
+  std::fill(words, words + taps_ * steps_ * width, 0.0f);
+  std::fill(bias, bias + width, 0.0f);
   for (int64_t lane = 0; lane < used; ++lane) {
     const int64_t out = panel.first_out + lane;
     const double scale = source.filters.Scale(static_cast<int>(out));
     const float* filter = source.filters.values.data + out * in_per_group * kernel;
     for (int64_t c = 0; c < in_per_group; ++c) {
       for (int64_t k = 0; k < kernel; ++k) {
-        weights[(k * in_per_group + c) * width + lane] = static_cast<float>(filter[c * kernel + k] * scale);
+        const int64_t tap = (k * in_per_group + c) / channels_, channel = (k * in_per_group + c) % channels_;
+        float* word = words + (tap * steps_ + channel / depth_) * width + lane;
+        StoreWeight(static_cast<float>(filter[c * kernel + k] * scale), channel % depth_, word);
       }
     }
-    if (!source.bias.empty()) packed_.data()[panel.bias + lane] = source.bias[out];
+    if (!source.bias.empty()) bias[lane] = source.bias[out];
+  }
+}
+
+void PackedFilters::StoreWeight(float value, int64_t index, float* word) const {
+  if (depth_ == 1) {
+    *word = value;
+  } else {
+    reinterpret_cast<uint16_t*>(word)[index] = ToBfloat16(value);
   }
 }
 

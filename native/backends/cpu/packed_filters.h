@@ -4,19 +4,21 @@
 #include <vector>
 
 #include "native/backends/cpu/aligned_buffer.h"
+#include "native/backends/cpu/arithmetic.h"
 #include "native/backends/cpu/kernels/kernels.h"
 #include "native/backends/cpu/thread_pool.h"
 #include "native/graph/graph.h"
+#include "native/tensor.h"
 
 namespace resnet_native::cpu {
 
 // A run of output channels, as wide as a tile of the kernels: the unit of packing and of work.
 struct Panel {
-  size_t weights = 0, bias = 0;  // offsets in the packed floats
-  int64_t first_out = 0;         // the first output channel
-  int64_t first_in = 0;          // the first input channel that it reads
-  int blocks = 1;                // vectors
-  int last_lanes = 0;            // channels in the last of them
+  int64_t weights = 0, bias = 0;  // offsets in the packed words
+  int64_t first_out = 0;          // the first output channel
+  int64_t first_in = 0;           // the first input channel that it reads
+  int blocks = 1;                 // vectors
+  int last_lanes = 0;             // channels in the last of them
 };
 
 // A part of the sum over taps × channels whose weights fit in the first-level cache beside the pixels.
@@ -36,11 +38,15 @@ struct FilterSource {
   bool join_columns = false;
 };
 
-// Weights in the order in which the kernels read them: panel after panel, each [taps][channels][lanes].
+// Weights in the order in which the kernels read them: panel after panel, each
+// [taps][channels / depth][lanes][depth], in words of four bytes that hold `depth` channels of a lane.
 class PackedFilters {
  public:
-  // Packs with all threads of the pool.
-  PackedFilters(const FilterSource& source, const ConvKernels& kernels, ThreadPool& pool);
+  // Packs with all threads of the pool, for kernels that work on this data type.
+  PackedFilters(const FilterSource& source, DType dtype, const ConvKernels& kernels, ThreadPool& pool);
+
+  DType dtype() const { return dtype_; }
+  int depth() const { return depth_; }
 
   const std::vector<Panel>& panels() const { return panels_; }
   const std::vector<SumPart>& parts() const { return parts_; }
@@ -52,26 +58,36 @@ class PackedFilters {
   ConvKernel KernelFor(const Panel& panel, int64_t pixels) const {
     return kernels_[(panel.blocks - 1) * max_pixels_ + pixels - 1];
   }
-  // Floats from one channel's weights to the next's.
-  int64_t Width(const Panel& panel) const { return int64_t{panel.blocks} * lanes_; }
-  const float* Bias(const Panel& panel) const { return packed_.data() + panel.bias; }
-  const float* Weights(const Panel& panel, const SumPart& part) const {
-    return packed_.data() + panel.weights + (part.first_tap * channels_ + part.first_channel) * Width(panel);
+  const float* Bias(const Panel& panel) const { return packed_.As<float>() + panel.bias; }
+  const char* Weights(const Panel& panel, const SumPart& part) const {
+    const int64_t steps = part.first_tap * steps_ + part.first_channel / depth_;
+    return packed_.data() + (panel.weights + steps * Width(panel)) * kWordBytes;
+  }
+  int64_t WeightBytes(const Panel& panel, const SumPart& part) const {
+    return part.taps * CeilDiv(part.channels, depth_) * Width(panel) * kWordBytes;
   }
 
   // "direct 6x16 avx2": the algorithm, pixels × channels of a tile, the instruction set.
   const std::string& description() const { return description_; }
 
  private:
+  static constexpr int64_t kWordBytes = 4;
+
   void MakeGroupedPanels(const FilterSource& source);
   void MakePanels(const FilterSource& source, int max_blocks);
   void AddPanel(int64_t first_out, int64_t first_in, int64_t channels);
   void MakeParts();
+  // Words from the weights of one step of the sum to the next's.
+  int64_t Width(const Panel& panel) const { return int64_t{panel.blocks} * lanes_; }
   void Pack(const FilterSource& source, const Panel& panel);
+  // Channel `index` of those that a word holds.
+  void StoreWeight(float value, int64_t index, float* word) const;
 
-  int lanes_, max_pixels_;
+  const DType dtype_;
+  int depth_, lanes_, max_pixels_;
   const ConvKernel* kernels_;
   int64_t taps_, channels_;
+  int64_t steps_;  // of the sum over a tap's channels
   std::vector<Panel> panels_;
   std::vector<SumPart> parts_;
   AlignedBuffer packed_;

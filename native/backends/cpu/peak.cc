@@ -6,7 +6,7 @@
 #include <numeric>
 #include <vector>
 
-#include "native/backends/cpu/cpu_info.h"
+#include "native/backends/cpu/cpu_features.h"
 #include "native/backends/cpu/dispatch.h"
 #include "native/backends/cpu/thread_pool.h"
 #include "native/error.h"
@@ -67,8 +67,8 @@ double MeasureBandwidth(ThreadPool& pool) {
 Peak MeasurePeak(int threads) {
   if (threads < 1) throw Error(ErrorCode::kInvalidArgument, "expected at least one thread to measure");
   ThreadPool pool(threads);
-  const KernelSet kernels = SelectKernels(DType::kFloat32, SelectIsa());
-  return {MeasureGflops(*kernels.peak, pool), MeasureBandwidth(pool)};
+  const KernelTable kernels(FeaturesFor(SelectIsa()));
+  return {MeasureGflops(*kernels[DType::kFloat32].peak, pool), MeasureBandwidth(pool)};
 }
 
 }  // namespace resnet_native::cpu

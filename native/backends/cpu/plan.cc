@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "native/backends/cpu/context.h"
+#include "native/backends/cpu/value_types.h"
 #include "native/graph/overloaded.h"
 
 namespace resnet_native::cpu {
@@ -49,16 +50,18 @@ std::vector<TensorShape> UsualShapes(const Graph& graph) {
 
 }  // namespace
 
-CpuPlan::CpuPlan(Graph graph, const KernelSet& kernels, int threads, const CompileOptions& options)
+CpuPlan::CpuPlan(Graph graph, const KernelTable& kernels, int threads, const CompileOptions& options)
     : graph_(std::move(graph)),
       threads_(threads),
-      elementwise_(*kernels.elementwise),
+      kernels_(kernels),
+      types_(ResultTypes(graph_, options.dtype)),
       steps_(graph_.nodes.size()) {
   ThreadPool pool(threads);
-  const StepOptions step_options{kernels, pool, options.max_batch, options.memory};
+  const StepOptions step_options{kernels_, pool, options.max_batch, options.memory};
   for (size_t i = NeedsInputStep(graph_) ? 0 : 1; i < graph_.nodes.size(); ++i) {
     Node& node = graph_.nodes[i];
-    steps_[i] = MakeStep(node.op, i > 0 && ReadsInputItself(node, 0), step_options);
+    const StepTypes types{types_[i == 0 ? 0 : node.inputs[0]], types_[i]};
+    steps_[i] = MakeStep(node.op, i > 0 && ReadsInputItself(node, 0), types, step_options);
     ReleaseWeights(node.op);
   }
 }

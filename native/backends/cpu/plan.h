@@ -13,7 +13,7 @@ namespace resnet_native::cpu {
 class CpuPlan final : public Plan {
  public:
   // `graph` has been through the passes. Its weights are released node by node as they are packed.
-  CpuPlan(Graph graph, const KernelSet& kernels, int threads, const CompileOptions& options);
+  CpuPlan(Graph graph, const KernelTable& kernels, int threads, const CompileOptions& options);
 
   const Graph& graph() const override { return graph_; }
   std::vector<StepInfo> Describe() const override;
@@ -23,12 +23,15 @@ class CpuPlan final : public Plan {
   int threads() const { return threads_; }
   // Null where a node needs none: its readers take the run's input themselves.
   const Step* StepOf(NodeId node) const { return steps_[node].get(); }
-  const ElementwiseKernels& elementwise() const { return elementwise_; }
+  // Of the node's result.
+  DType TypeOf(NodeId node) const { return types_[node]; }
+  const ElementwiseKernels& ElementwiseOf(NodeId node) const { return *kernels_[types_[node]].elementwise; }
 
  private:
   Graph graph_;
   const int threads_;
-  const ElementwiseKernels& elementwise_;  // for the outputs
+  const KernelTable kernels_;
+  const std::vector<DType> types_;
   std::vector<std::unique_ptr<Step>> steps_;
 };
 

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "native/backends/cpu/arithmetic.h"
+
 namespace resnet_native::cpu {
 namespace {
-
-int64_t RoundUp(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
 // Row p of G: the filter as a polynomial at point p, divided by the product of the distances to the other
 // points. The kernels' transforms (winograd_kernels-inl.h) are made for the same points.
@@ -68,10 +68,10 @@ WinogradFilters::WinogradFilters(const FilterSource& source, WinogradTile tile, 
       out_channels_(source.out_channels),
       panel_width_(int64_t{kernels.lanes} * kernels.max_blocks),
       padded_out_channels_(RoundUp(source.out_channels, kernels.lanes)),
-      packed_(static_cast<size_t>(positions() * padded_out_channels_ * in_channels_)),
-      bias_(static_cast<size_t>(padded_out_channels_)) {
-  std::fill_n(bias_.data(), padded_out_channels_, 0.0f);
-  if (!source.bias.empty()) std::copy_n(source.bias.data, out_channels_, bias_.data());
+      packed_(static_cast<size_t>(positions() * padded_out_channels_ * in_channels_) * sizeof(float)),
+      bias_(static_cast<size_t>(padded_out_channels_) * sizeof(float)) {
+  std::fill_n(bias_.As<float>(), padded_out_channels_, 0.0f);
+  if (!source.bias.empty()) std::copy_n(source.bias.data, out_channels_, bias_.As<float>());
   pool.ParallelFor(padded_out_channels_, [&](int64_t out, int) { Pack(source, out); });
 }
 
@@ -85,7 +85,7 @@ void WinogradFilters::Pack(const FilterSource& source, int64_t out) {
   const bool padding = out >= out_channels_;
   const double scale = padding ? 0.0 : source.filters.Scale(static_cast<int>(out));
   const float* filters = source.filters.values.data + (padding ? 0 : out) * in_channels_ * 9;
-  float* to = packed_.data() + FirstOut(panel) * in_channels_ + (out - FirstOut(panel));
+  float* to = packed_.As<float>() + FirstOut(panel) * in_channels_ + (out - FirstOut(panel));
   for (int64_t c = 0; c < in_channels_; ++c) {
     double filter[9], transformed[36];
     for (int k = 0; k < 9; ++k) filter[k] = filters[c * 9 + k] * scale;

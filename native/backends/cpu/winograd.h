@@ -28,7 +28,8 @@ void TransformFilter(WinogradTile tile, const double (&filter)[9], double* trans
 // transform the panels of a 1×1 convolution, [position][panel][channel][lanes].
 class WinogradFilters {
  public:
-  // `source` has one group and 3×3 filters. Transforms with all threads of the pool.
+  // `source` has one group and 3×3 filters; the kernels are those for float32. Transforms with all threads
+  // of the pool.
   WinogradFilters(const FilterSource& source, WinogradTile tile, const ConvKernels& kernels,
                   ThreadPool& pool);
 
@@ -44,10 +45,10 @@ class WinogradFilters {
   int max_pixels() const { return kernels_.max_pixels; }
 
   const float* Weights(int position, int64_t panel) const {
-    return packed_.data() + (position * padded_out_channels_ + FirstOut(panel)) * in_channels_;
+    return packed_.As<float>() + (position * padded_out_channels_ + FirstOut(panel)) * in_channels_;
   }
   // padded_out_channels floats.
-  const float* bias() const { return bias_.data(); }
+  const float* bias() const { return bias_.As<float>(); }
   ConvKernel KernelFor(int64_t panel, int64_t pixels) const {
     return kernels_.table[(Blocks(panel) - 1) * kernels_.max_pixels + pixels - 1];
   }

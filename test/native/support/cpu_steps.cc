@@ -5,14 +5,14 @@
 #include <random>
 
 #include "native/backends/cpu/aligned_buffer.h"
-#include "native/backends/cpu/kernels/float32_kernels-inl.h"
+#include "native/backends/cpu/kernels/kernels_of_row-inl.h"
 #include "native/backends/cpu/kernels/simd_generic.h"
 #include "native/backends/reference/kernels.h"
 
 namespace resnet_native::cpu::testing {
 namespace {
 
-constexpr Float32Kernels kEmulated = MakeFloat32Kernels<SimdGeneric<16>, 14, 16>();
+constexpr KernelsOfRow kEmulated = MakeKernels<Float32Dot<SimdGeneric<16>>, 14, 16>();
 
 // Floats behind a result that no step may write.
 constexpr size_t kGuard = 64;
@@ -27,15 +27,18 @@ Weight Magnitudes(const Weight& weight) {
   return Weight::Own(Magnitudes(std::vector<float>(weight.data, weight.data + weight.size)));
 }
 
+TensorView ViewOf(const float* data, const TensorShape& shape) {
+  return {reinterpret_cast<char*>(const_cast<float*>(data)), shape, DType::kFloat32};
+}
+
 std::vector<float> Run(const Step& step, ThreadPool& pool, const InputBatch& input, const Activation& x,
                        const Activation* residual, const TensorShape& y) {
   std::vector<float> result(y.elements() + kGuard, kGuardValue);
   const size_t scratch_bytes = (step.ScratchBytes(x.shape, y, pool.threads()) + 63) / 64 * 64;
-  AlignedBuffer scratch(scratch_bytes * pool.threads() / sizeof(float));
-  StepRun run{
-      input, {}, {}, {result.data(), y}, pool, {reinterpret_cast<char*>(scratch.data()), scratch_bytes}};
-  run.x = {const_cast<float*>(x.data.data()), x.shape};
-  if (residual) run.residual = {const_cast<float*>(residual->data.data()), residual->shape};
+  AlignedBuffer scratch(scratch_bytes * pool.threads());
+  StepRun run{input, {}, {}, ViewOf(result.data(), y), pool, {scratch.data(), scratch_bytes}};
+  run.x = ViewOf(x.data.data(), x.shape);
+  if (residual) run.residual = ViewOf(residual->data.data(), residual->shape);
   step.Run(run);
   for (size_t i = y.elements(); i < result.size(); ++i)
     EXPECT_EQ(result[i], kGuardValue) << "written behind the end";
@@ -49,10 +52,11 @@ std::vector<IsaCase> AllIsas() {
   std::vector<IsaCase> cases;
   for (Isa isa : {Isa::kScalar, Isa::kNeon, Isa::kAvx2, Isa::kAvx512}) {
     cases.push_back({IsaName(isa), {}, HasIsa(isa)});
-    if (HasIsa(isa)) cases.back().kernels = SelectKernels(DType::kFloat32, isa);
+    if (HasIsa(isa)) cases.back().kernels = KernelTable(FeaturesFor(isa));
   }
-  cases.push_back(
-      {"emulated", {&kEmulated.conv, &kEmulated.winograd, &kEmulated.pool, &kEmulated.elementwise}, true});
+  cases.push_back({"emulated", {}, true});
+  cases.back().kernels[DType::kFloat32] = {&kEmulated.conv, &kEmulated.winograd, &kEmulated.pool,
+                                           &kEmulated.elementwise};
   return cases;
 }
 
@@ -85,11 +89,11 @@ Window Square(int kernel, int stride, int pad, int dilation) {
   return {kernel, kernel, stride, stride, pad, pad, dilation, dilation};
 }
 
-std::vector<float> RunStep(const Op& op, const KernelSet& kernels, int threads, const Activation& x,
+std::vector<float> RunStep(const Op& op, const KernelTable& kernels, int threads, const Activation& x,
                            const Activation* residual, const TensorShape& y) {
   ThreadPool pool(threads);
   // With little memory convolutions are direct; Winograd's have tests of their own.
-  return RunStep(*MakeStep(op, false, {kernels, pool, 1, MemoryMode::kLow}), pool, x, residual, y);
+  return RunStep(*MakeStep(op, false, {}, {kernels, pool, 1, MemoryMode::kLow}), pool, x, residual, y);
 }
 
 std::vector<float> RunStep(const Step& step, ThreadPool& pool, const Activation& x,
@@ -97,10 +101,10 @@ std::vector<float> RunStep(const Step& step, ThreadPool& pool, const Activation&
   return Run(step, pool, InputBatch{}, x, residual, y);
 }
 
-std::vector<float> RunInputStep(const Op& op, const KernelSet& kernels, int threads, const InputBatch& input,
-                                const Activation* residual, const TensorShape& y) {
+std::vector<float> RunInputStep(const Op& op, const KernelTable& kernels, int threads,
+                                const InputBatch& input, const Activation* residual, const TensorShape& y) {
   ThreadPool pool(threads);
-  const std::unique_ptr<Step> step = MakeStep(op, true, {kernels, pool});
+  const std::unique_ptr<Step> step = MakeStep(op, true, {}, {kernels, pool});
   return Run(*step, pool, input, {{input.n, input.h, input.w, input.c}, {}}, residual, y);
 }
 

@@ -15,7 +15,7 @@ namespace resnet_native::cpu::testing {
 // vectors: it drives what is made for AVX-512 on machines without it.
 struct IsaCase {
   std::string name;
-  KernelSet kernels;
+  KernelTable kernels;
   bool available = false;
 };
 std::vector<IsaCase> AllIsas();
@@ -26,7 +26,7 @@ class EachIsa : public ::testing::TestWithParam<IsaCase> {
   void SetUp() override {
     if (!GetParam().available) GTEST_SKIP() << "this CPU or build lacks " << GetParam().name;
   }
-  const KernelSet& kernels() const { return GetParam().kernels; }
+  const KernelTable& kernels() const { return GetParam().kernels; }
 };
 
 #define RESNET_NATIVE_EACH_ISA(Suite)                                                              \
@@ -49,14 +49,14 @@ Conv2dOp RandomConv(int in_channels, int out_channels, Window window, int groups
 Window Square(int kernel, int stride = 1, int pad = 0, int dilation = 1);
 
 // Runs one step alone. `residual` may be null. What lies behind the result is checked to be untouched.
-std::vector<float> RunStep(const Op& op, const KernelSet& kernels, int threads, const Activation& x,
+std::vector<float> RunStep(const Op& op, const KernelTable& kernels, int threads, const Activation& x,
                            const Activation* residual, const TensorShape& y);
 // The same for a step that is there already.
 std::vector<float> RunStep(const Step& step, ThreadPool& pool, const Activation& x,
                            const Activation* residual, const TensorShape& y);
 // A step that reads the run's input.
-std::vector<float> RunInputStep(const Op& op, const KernelSet& kernels, int threads, const InputBatch& input,
-                                const Activation* residual, const TensorShape& y);
+std::vector<float> RunInputStep(const Op& op, const KernelTable& kernels, int threads,
+                                const InputBatch& input, const Activation* residual, const TensorShape& y);
 
 // The largest error that float32 arithmetic may make in each output of a convolution, with any order of sums.
 //

@@ -1,17 +1,46 @@
 #include "native/backends/cpu/kernels/kernels.h"
+#include "native/backends/cpu/kernels/storage-inl.h"
 
-// Micro-kernels of convolution for the vector type V of a simd_*.h. Included by one file for each instruction
-// set.
+// Micro-kernels of convolution over a way to multiply, Dot, which knows
+//   Simd, Storage  vectors of floats, and how the elements of x, y and the residual come into them
+//   kDepth         neighbouring channels that one step multiplies
+//   Weight, Weights, LoadWeights  the element type of packed weights, and a vector of them × kDepth
+//   Factor, Broadcast, BroadcastPartial  kDepth channels of a pixel, or those that are left and zeros
+//   MulAdd         sum + Σ factor × weights
+// Included by one file for each instruction set.
 
 namespace resnet_native::cpu {
 namespace {
 
 #define RESNET_NATIVE_UNROLL _Pragma("GCC unroll 16")
 
-// The sums of a tile. They live in registers from the first to the last tap.
-template <class V, int kPixels, int kBlocks>
-struct Accumulators {
+template <class V>
+struct Float32Dot {
+  using Simd = V;
+  using Storage = Float32Storage<V>;
   using T = typename V::T;
+  using Weight = float;
+  using Weights = T;
+  using Factor = T;
+  static constexpr int kDepth = 1;
+  static constexpr bool kResumes = true;
+
+  static inline __attribute__((always_inline)) T LoadWeights(const float* p) { return V::Load(p); }
+  static inline __attribute__((always_inline)) T Broadcast(const float* p) { return V::Broadcast(p); }
+  static inline __attribute__((always_inline)) T BroadcastPartial(const float* p, int64_t) {
+    return V::Broadcast(p);
+  }
+  static inline __attribute__((always_inline)) T MulAdd(T factor, T weights, T sum) {
+    return V::MulAdd(factor, weights, sum);
+  }
+};
+
+// The sums of a tile. They live in registers from the first to the last tap.
+template <class Storage, int kPixels, int kBlocks>
+struct Accumulators {
+  using V = typename Storage::Simd;
+  using T = typename V::T;
+  using Element = typename Storage::Element;
   T sum[kPixels][kBlocks];
 
   inline __attribute__((always_inline)) void StartFromBias(const float* bias) {
@@ -22,11 +51,11 @@ struct Accumulators {
   }
 
   inline __attribute__((always_inline)) void StartFromPartialSums(const ConvTile& tile) {
-    ForEach(tile, [&](int i, int b, float* y, const float*) { sum[i][b] = LoadBlock(tile, b, y); });
+    ForEach(tile, [&](int i, int b, Element* y, const Element*) { sum[i][b] = LoadBlock(tile, b, y); });
   }
 
   inline __attribute__((always_inline)) void AddResidual(const ConvTile& tile) {
-    ForEach(tile, [&](int i, int b, float*, const float* residual) {
+    ForEach(tile, [&](int i, int b, Element*, const Element* residual) {
       sum[i][b] = V::Add(sum[i][b], LoadBlock(tile, b, residual));
     });
   }
@@ -38,75 +67,93 @@ struct Accumulators {
   }
 
   inline __attribute__((always_inline)) void Store(const ConvTile& tile) {
-    ForEach(tile, [&](int i, int b, float* y, const float*) {
-      if (IsWhole(tile, b)) {
-        V::Store(y, sum[i][b]);
-      } else {
-        V::StorePartial(y, sum[i][b], tile.last_lanes);
-      }
-    });
+    if (sizeof(Element) == sizeof(float) || tile.float_y) {
+      StoreAs<Float32Storage<V>>(tile);
+    } else {
+      StoreAs<Storage>(tile);
+    }
   }
 
  private:
+  template <class Result>
+  inline __attribute__((always_inline)) void StoreAs(const ConvTile& tile) {
+    ForEach<typename Result::Element>(
+        tile, [&](int i, int b, typename Result::Element* y, const typename Result::Element*) {
+          if (IsWhole(tile, b)) {
+            Result::Store(y, sum[i][b]);
+          } else {
+            Result::StorePartial(y, sum[i][b], tile.last_lanes);
+          }
+        });
+  }
   static inline __attribute__((always_inline)) bool IsWhole(const ConvTile& tile, int b) {
     return b + 1 < kBlocks || tile.last_lanes == V::kLanes;
   }
-  static inline __attribute__((always_inline)) T LoadBlock(const ConvTile& tile, int b, const float* p) {
-    return IsWhole(tile, b) ? V::Load(p) : V::LoadPartial(p, tile.last_lanes);
+  static inline __attribute__((always_inline)) T LoadBlock(const ConvTile& tile, int b, const Element* p) {
+    return IsWhole(tile, b) ? Storage::Load(p) : Storage::LoadPartial(p, tile.last_lanes);
   }
-  template <class Body>
+  template <class E = Element, class Body>
   static inline __attribute__((always_inline)) void ForEach(const ConvTile& tile, Body body) {
     RESNET_NATIVE_UNROLL for (int i = 0; i < kPixels; ++i) {
       RESNET_NATIVE_UNROLL for (int b = 0; b < kBlocks; ++b) {
         const int64_t offset = i * tile.y_stride + b * V::kLanes;
-        body(i, b, tile.y + offset, tile.residual + offset);
+        body(i, b, static_cast<E*>(tile.y) + offset, static_cast<const E*>(tile.residual) + offset);
       }
     }
   }
 };
 
-template <class V, int kPixels, int kBlocks>
-inline __attribute__((always_inline)) void MultiplyAdd(const float* const (&x)[kPixels], int64_t channel,
-                                                       const float* weights,
-                                                       Accumulators<V, kPixels, kBlocks>& acc) {
-  typename V::T w[kBlocks];
-  RESNET_NATIVE_UNROLL for (int b = 0; b < kBlocks; ++b) w[b] = V::Load(weights + b * V::kLanes);
+// One step of the sum for all pixels; `left` of its kDepth channels are there.
+template <class Dot, int kPixels, int kBlocks>
+inline __attribute__((always_inline)) void MultiplyAdd(
+    const typename Dot::Storage::Element* const (&x)[kPixels], int64_t channel, int64_t left,
+    const typename Dot::Weight* weights, Accumulators<typename Dot::Storage, kPixels, kBlocks>& acc) {
+  constexpr int kLanes = Dot::Simd::kLanes;
+  typename Dot::Weights w[kBlocks];
+  RESNET_NATIVE_UNROLL for (int b = 0; b < kBlocks; ++b) {
+    w[b] = Dot::LoadWeights(weights + b * kLanes * Dot::kDepth);
+  }
   RESNET_NATIVE_UNROLL for (int i = 0; i < kPixels; ++i) {
-    const typename V::T value = V::Broadcast(x[i] + channel);
+    const typename Dot::Factor factor =
+        left >= Dot::kDepth ? Dot::Broadcast(x[i] + channel) : Dot::BroadcastPartial(x[i] + channel, left);
     RESNET_NATIVE_UNROLL for (int b = 0; b < kBlocks; ++b) {
-      acc.sum[i][b] = V::MulAdd(value, w[b], acc.sum[i][b]);
+      acc.sum[i][b] = Dot::MulAdd(factor, w[b], acc.sum[i][b]);
     }
   }
 }
 
-template <class V, int kPixels, int kBlocks>
+template <class Dot, int kPixels, int kBlocks>
 void ConvTileKernel(const ConvTile& tile) {
-  constexpr int kWidth = kBlocks * V::kLanes;
+  using Element = typename Dot::Storage::Element;
+  constexpr int kDepth = Dot::kDepth;
+  constexpr int kWidth = kBlocks * Dot::Simd::kLanes * kDepth;
   constexpr int kUnroll = 4;
-  Accumulators<V, kPixels, kBlocks> acc;
+  Accumulators<typename Dot::Storage, kPixels, kBlocks> acc;
   if (tile.bias) {
     acc.StartFromBias(tile.bias);
   } else {
     acc.StartFromPartialSums(tile);
   }
-  const float* weights = tile.weights;
-  const float* prefetch = tile.prefetch;
+  const auto* weights = static_cast<const typename Dot::Weight*>(tile.weights);
+  const char* prefetch = tile.prefetch;
   for (int64_t tap = 0; tap < tile.taps; ++tap) {
-    const float* x[kPixels];
+    const Element* x[kPixels];
     RESNET_NATIVE_UNROLL for (int i = 0; i < kPixels; ++i) {
-      x[i] = tile.pixels[tap * kPixels + i] + tile.first_channel;
+      x[i] = reinterpret_cast<const Element*>(tile.pixels[tap * kPixels + i]) + tile.first_channel;
     }
     int64_t left = tile.channels;
-    for (; left >= kUnroll; left -= kUnroll) {
+    for (; left >= kUnroll * kDepth; left -= kUnroll * kDepth) {
       RESNET_NATIVE_UNROLL for (int k = 0; k < kUnroll; ++k) {
-        MultiplyAdd<V, kPixels, kBlocks>(x, k, weights + k * kWidth, acc);
+        MultiplyAdd<Dot, kPixels, kBlocks>(x, k * kDepth, kDepth, weights + k * kWidth, acc);
       }
       weights += kUnroll * kWidth;
-      RESNET_NATIVE_UNROLL for (int i = 0; i < kPixels; ++i) x[i] += kUnroll;
+      RESNET_NATIVE_UNROLL for (int i = 0; i < kPixels; ++i) x[i] += kUnroll * kDepth;
       __builtin_prefetch(prefetch);
       prefetch += tile.prefetch_step;
     }
-    for (int k = 0; k < left; ++k, weights += kWidth) MultiplyAdd<V, kPixels, kBlocks>(x, k, weights, acc);
+    for (int64_t k = 0; k < left; k += kDepth, weights += kWidth) {
+      MultiplyAdd<Dot, kPixels, kBlocks>(x, k, left - k, weights, acc);
+    }
   }
   if (tile.residual) acc.AddResidual(tile);
   if (tile.relu) acc.Relu();
@@ -115,36 +162,40 @@ void ConvTileKernel(const ConvTile& tile) {
 
 // Each lane has its own filters: for every channel j of the group, lane l takes channel j of the group that l
 // is in.
-template <class V, int kGroup, int kIndex = 0>
-inline __attribute__((always_inline)) typename V::T GroupMultiplyAdd(const float* pixel, typename V::T x,
-                                                                     const typename V::T (&w)[kGroup],
-                                                                     typename V::T sum) {
+template <class Storage, int kGroup, int kIndex = 0>
+inline __attribute__((always_inline)) typename Storage::T GroupMultiplyAdd(
+    const typename Storage::Element* pixel, typename Storage::T x, const typename Storage::T (&w)[kGroup],
+    typename Storage::T sum) {
+  using V = typename Storage::Simd;
   if constexpr (kIndex == kGroup) {
     return sum;
   } else {
     typename V::T value;
     if constexpr (kGroup == V::kLanes) {
-      value = V::Broadcast(pixel + kIndex);
+      value = Storage::Broadcast(pixel + kIndex);
     } else {
       value = V::template InGroup<kGroup, kIndex>(x);
     }
-    return GroupMultiplyAdd<V, kGroup, kIndex + 1>(pixel, x, w, V::MulAdd(value, w[kIndex], sum));
+    return GroupMultiplyAdd<Storage, kGroup, kIndex + 1>(pixel, x, w, V::MulAdd(value, w[kIndex], sum));
   }
 }
 
-template <class V, int kGroup, int kPixels>
+template <class Storage, int kGroup, int kPixels>
 void GroupedTileKernel(const ConvTile& tile) {
+  using V = typename Storage::Simd;
   using T = typename V::T;
-  Accumulators<V, kPixels, 1> acc;
+  Accumulators<Storage, kPixels, 1> acc;
   acc.StartFromBias(tile.bias);
-  const float* weights = tile.weights;
+  const auto* weights = static_cast<const float*>(tile.weights);
   for (int64_t tap = 0; tap < tile.taps; ++tap, weights += kGroup * V::kLanes) {
     T w[kGroup];
     RESNET_NATIVE_UNROLL for (int j = 0; j < kGroup; ++j) w[j] = V::Load(weights + j * V::kLanes);
     RESNET_NATIVE_UNROLL for (int i = 0; i < kPixels; ++i) {
-      const float* pixel = tile.pixels[tap * kPixels + i] + tile.first_channel;
-      const T x = tile.last_lanes == V::kLanes ? V::Load(pixel) : V::LoadPartial(pixel, tile.last_lanes);
-      acc.sum[i][0] = GroupMultiplyAdd<V, kGroup>(pixel, x, w, acc.sum[i][0]);
+      const auto* pixel = reinterpret_cast<const typename Storage::Element*>(tile.pixels[tap * kPixels + i]) +
+                          tile.first_channel;
+      const T x =
+          tile.last_lanes == V::kLanes ? Storage::Load(pixel) : Storage::LoadPartial(pixel, tile.last_lanes);
+      acc.sum[i][0] = GroupMultiplyAdd<Storage, kGroup>(pixel, x, w, acc.sum[i][0]);
     }
   }
   if (tile.residual) acc.AddResidual(tile);
@@ -167,30 +218,32 @@ struct TileTable {
   ConvKernel kernel[kRows][kMaxPixels];
 };
 
-template <class V, int... kPixels>
+template <class Dot, int... kPixels>
 constexpr auto MakeConvTable(Sequence<kPixels...>) {
   return TileTable<sizeof...(kPixels), 2>{
-      {{ConvTileKernel<V, kPixels, 1>...}, {ConvTileKernel<V, kPixels, 2>...}}};
+      {{ConvTileKernel<Dot, kPixels, 1>...}, {ConvTileKernel<Dot, kPixels, 2>...}}};
 }
 
-template <class V, int kGroup, int kMaxPixels, int kRows, int... kPixels>
+template <class Storage, int kGroup, int kMaxPixels, int kRows, int... kPixels>
 constexpr void FillGroups(TileTable<kMaxPixels, kRows>& table, Sequence<kPixels...> pixels, int row = 0) {
-  ((table.kernel[row][kPixels - 1] = GroupedTileKernel<V, kGroup, kPixels>), ...);
-  if constexpr (kGroup * 2 <= V::kLanes) FillGroups<V, kGroup * 2>(table, pixels, row + 1);
+  ((table.kernel[row][kPixels - 1] = GroupedTileKernel<Storage, kGroup, kPixels>), ...);
+  if constexpr (kGroup * 2 <= Storage::Simd::kLanes) FillGroups<Storage, kGroup * 2>(table, pixels, row + 1);
 }
 
 constexpr int Log2(int value) { return value <= 1 ? 0 : 1 + Log2(value / 2); }
 
-template <class V, int kMaxPixels, int kGroupedMaxPixels>
+template <class Dot, int kMaxPixels, int kGroupedMaxPixels>
 struct ConvTables {
-  static constexpr auto kConv = MakeConvTable<V>(typename MakeSequence<kMaxPixels>::Type());
+  using V = typename Dot::Simd;
+  static constexpr auto kConv = MakeConvTable<Dot>(typename MakeSequence<kMaxPixels>::Type());
   static constexpr auto kGrouped = [] {
     TileTable<kGroupedMaxPixels, Log2(V::kLanes) + 1> table{};
-    FillGroups<V, 1>(table, typename MakeSequence<kGroupedMaxPixels>::Type());
+    FillGroups<typename Dot::Storage, 1>(table, typename MakeSequence<kGroupedMaxPixels>::Type());
     return table;
   }();
   static constexpr ConvKernels kKernels{
-      V::kIsa, V::kLanes, kMaxPixels, 2, &kConv.kernel[0][0], kGroupedMaxPixels, &kGrouped.kernel[0][0]};
+      V::kIsa,           Dot::kDepth,           Dot::kResumes, V::kLanes, kMaxPixels, 2, &kConv.kernel[0][0],
+      kGroupedMaxPixels, &kGrouped.kernel[0][0]};
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "native/backends/cpu/kernels/kernels.h"
+#include "native/backends/cpu/kernels/storage-inl.h"
 
-// What touches each element once, for the vector type V of a simd_*.h.
+// What touches each element once, for elements that a Storage loads (storage-inl.h).
 
 namespace resnet_native::cpu {
 namespace {
@@ -13,58 +14,97 @@ inline __attribute__((always_inline)) void ForEachVector(int64_t count, Whole wh
   if (i < count) rest(i, count - i);
 }
 
-template <class V>
-void ReluKernel(const float* x, int64_t count, float* y) {
-  ForEachVector<V>(
-      count, [&](int64_t i) { V::Store(y + i, V::Relu(V::Load(x + i))); },
-      [&](int64_t i, int64_t left) { V::StorePartial(y + i, V::Relu(V::LoadPartial(x + i, left)), left); });
+// y[i] = function(x[i]); From and To may be different storages.
+template <class From, class To, class Function>
+inline __attribute__((always_inline)) void Map(const void* x, int64_t count, void* y, Function function) {
+  const auto* from = static_cast<const typename From::Element*>(x);
+  auto* to = static_cast<typename To::Element*>(y);
+  ForEachVector<typename From::Simd>(
+      count, [&](int64_t i) { To::Store(to + i, function(From::Load(from + i))); },
+      [&](int64_t i, int64_t left) {
+        To::StorePartial(to + i, function(From::LoadPartial(from + i, left)), left);
+      });
 }
 
-template <class V>
-void AddKernel(const float* a, const float* b, int64_t count, bool relu, float* y) {
+template <class Storage>
+void ReluKernel(const void* x, int64_t count, void* y) {
+  Map<Storage, Storage>(x, count, y, [](typename Storage::T v) { return Storage::Simd::Relu(v); });
+}
+
+template <class Storage>
+void WidenKernel(const void* x, int64_t count, float* y) {
+  Map<Storage, Float32Storage<typename Storage::Simd>>(x, count, y, [](typename Storage::T v) { return v; });
+}
+
+template <class Storage>
+void NarrowKernel(const float* x, int64_t count, void* y) {
+  Map<Float32Storage<typename Storage::Simd>, Storage>(x, count, y, [](typename Storage::T v) { return v; });
+}
+
+template <class Storage>
+void AddKernel(const void* a, const void* b, int64_t count, bool relu, void* y) {
+  using V = typename Storage::Simd;
+  const auto* left_terms = static_cast<const typename Storage::Element*>(a);
+  const auto* right_terms = static_cast<const typename Storage::Element*>(b);
+  auto* sums = static_cast<typename Storage::Element*>(y);
   const auto sum = [relu](typename V::T left, typename V::T right) {
     const typename V::T total = V::Add(left, right);
     return relu ? V::Relu(total) : total;
   };
   ForEachVector<V>(
-      count, [&](int64_t i) { V::Store(y + i, sum(V::Load(a + i), V::Load(b + i))); },
+      count,
+      [&](int64_t i) {
+        Storage::Store(sums + i, sum(Storage::Load(left_terms + i), Storage::Load(right_terms + i)));
+      },
       [&](int64_t i, int64_t left) {
-        V::StorePartial(y + i, sum(V::LoadPartial(a + i, left), V::LoadPartial(b + i, left)), left);
+        const typename V::T term = Storage::LoadPartial(left_terms + i, left);
+        Storage::StorePartial(sums + i, sum(term, Storage::LoadPartial(right_terms + i, left)), left);
       });
 }
 
+// Bytes of an image, 0 to 255.
 template <class V>
-inline __attribute__((always_inline)) typename V::T LoadAsFloat(const float* p) {
-  return V::Load(p);
-}
-template <class V>
-inline __attribute__((always_inline)) typename V::T LoadAsFloat(const uint8_t* p) {
-  return V::LoadBytes(p);
-}
-template <class V>
-inline __attribute__((always_inline)) typename V::T LoadAsFloatPartial(const float* p, int64_t count) {
-  return V::LoadPartial(p, count);
-}
-template <class V>
-inline __attribute__((always_inline)) typename V::T LoadAsFloatPartial(const uint8_t* p, int64_t count) {
-  return V::LoadBytesPartial(p, count);
-}
+struct ByteStorage {
+  using Element = uint8_t;
+  static inline __attribute__((always_inline)) typename V::T Load(const uint8_t* p) {
+    return V::LoadBytes(p);
+  }
+  static inline __attribute__((always_inline)) typename V::T LoadPartial(const uint8_t* p, int64_t count) {
+    return V::LoadBytesPartial(p, count);
+  }
+};
 
-template <class V, class Element>
-void AffineKernel(const Element* x, int64_t pixels, int64_t channels, const float* scale, const float* shift,
-                  float* y) {
+template <class From, class To>
+inline __attribute__((always_inline)) void Affine(const typename From::Element* x, int64_t pixels,
+                                                  int64_t channels, const float* scale, const float* shift,
+                                                  typename To::Element* y) {
+  using V = typename To::Simd;
   for (int64_t pixel = 0; pixel < pixels; ++pixel, x += channels, y += channels) {
     ForEachVector<V>(
         channels,
         [&](int64_t c) {
-          V::Store(y + c, V::MulAdd(LoadAsFloat<V>(x + c), V::Load(scale + c), V::Load(shift + c)));
+          To::Store(y + c, V::MulAdd(From::Load(x + c), V::Load(scale + c), V::Load(shift + c)));
         },
         [&](int64_t c, int64_t left) {
           const typename V::T factor = V::LoadPartial(scale + c, left);
           const typename V::T term = V::LoadPartial(shift + c, left);
-          V::StorePartial(y + c, V::MulAdd(LoadAsFloatPartial<V>(x + c, left), factor, term), left);
+          To::StorePartial(y + c, V::MulAdd(From::LoadPartial(x + c, left), factor, term), left);
         });
   }
+}
+
+template <class Storage>
+void AffineKernel(const void* x, int64_t pixels, int64_t channels, const float* scale, const float* shift,
+                  void* y) {
+  using Element = typename Storage::Element;
+  Affine<Storage, Storage>(static_cast<const Element*>(x), pixels, channels, scale, shift,
+                           static_cast<Element*>(y));
+}
+
+template <class V>
+void AffineBytesKernel(const uint8_t* x, int64_t pixels, int64_t channels, const float* scale,
+                       const float* shift, float* y) {
+  Affine<ByteStorage<V>, Float32Storage<V>>(x, pixels, channels, scale, shift, y);
 }
 
 template <class V>
@@ -84,14 +124,18 @@ void TransposeKernel(const float* x, int64_t rows, int64_t columns, int64_t x_st
   }
 }
 
-template <class V>
-constexpr ElementwiseKernels kElementwiseKernels{V::kIsa,
-                                                 V::kLanes,
-                                                 ReluKernel<V>,
-                                                 AddKernel<V>,
-                                                 AffineKernel<V, float>,
-                                                 AffineKernel<V, uint8_t>,
-                                                 TransposeKernel<V>};
+template <class Storage, class V = typename Storage::Simd>
+constexpr ElementwiseKernels kElementwiseKernels{
+    V::kIsa,
+    V::kLanes,
+    ReluKernel<Storage>,
+    AddKernel<Storage>,
+    AffineKernel<Storage>,
+    WidenKernel<Storage>,
+    NarrowKernel<Storage>,
+    AffineBytesKernel<V>,
+    TransposeKernel<V>,
+};
 
 }  // namespace
 }  // namespace resnet_native::cpu

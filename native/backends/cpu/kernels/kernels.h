@@ -4,7 +4,8 @@
 #include <cstdint>
 
 // What a kernel is: plain structs and function pointers. A row of the dispatch table (dispatch.h) is one of
-// the structs of functions below, made for one instruction set.
+// the structs of functions below, made for one data type and one instruction set. What is `void` or `char`
+// here consists of elements of that data type; strides count elements unless they say otherwise.
 //
 // This header and the -inl.h files are compiled several times with different instruction sets. An inline
 // function that more than one of those files emits would be merged by the linker, perhaps into the copy that
@@ -16,18 +17,20 @@ namespace resnet_native::cpu {
 // A tile of output pixels × output channels: what one call of a micro-kernel computes. `y` and `residual`
 // point to the tile's first pixel and channel.
 struct ConvTile {
-  const float* const* pixels;  // [taps][pixels of the tile]: channel 0 of the input pixel under each tap
-  int64_t first_channel;       // added to each of them: where the group, or the part of the channels, begins
-  int64_t taps, channels;      // the sum runs over taps × channels
-  const float* weights;        // [taps][channels][blocks × lanes]; grouped kernels: [taps][group][lanes]
-  const float* bias;           // [blocks × lanes] or null: the sums go on from what y holds
-  const float* residual;       // null: none
-  float* y;
-  int64_t y_stride;  // floats from one pixel to the next, in y and residual
+  const char* const* pixels;  // [taps][pixels of the tile]: channel 0 of the input pixel under each tap
+  int64_t first_channel;      // added to each of them: where the group, or the part of the channels, begins
+  int64_t taps, channels;     // the sum runs over taps × channels
+  const void*
+      weights;        // [taps][channels / depth][blocks × lanes][depth]; grouped: float [taps][group][lanes]
+  const float* bias;  // [blocks × lanes] or null: the sums go on from what y holds
+  const void* residual;  // null: none
+  void* y;
+  int64_t y_stride;  // from one pixel to the next, in y and residual
   int last_lanes;    // channels that are stored of the last block
   bool relu;
-  const float* prefetch;  // a cache line of it is fetched every four channels …
-  int64_t prefetch_step;  // … moving by this many floats: 0 or a line
+  bool float_y;           // y is float whatever the data type is
+  const char* prefetch;   // a cache line of it is fetched every four steps of the sum …
+  int64_t prefetch_step;  // … moving by this many bytes: 0 or a line
 };
 
 using ConvKernel = void (*)(const ConvTile& tile);
@@ -36,6 +39,8 @@ using ConvKernel = void (*)(const ConvTile& tile);
 // channels: the result does not depend on how pixels and channels are cut into tiles.
 struct ConvKernels {
   const char* isa;
+  int depth;     // neighbouring channels that one multiply-add takes: 1 float, 2 bfloat16
+  bool resumes;  // y holds sums without loss, so that a sum may be computed in parts
   int lanes, max_pixels, max_blocks;
   const ConvKernel* table;  // [max_blocks][max_pixels]
 
@@ -49,44 +54,50 @@ struct ConvKernels {
 struct WinogradOutputTile {
   const float* m;  // [position][channels]
   int64_t position_stride;
-  const float* bias;      // whole vectors
-  const float* residual;  // null: none; lies as y
-  float* y;
-  int64_t row_stride, pixel_stride;  // floats, in y and residual
+  const float* bias;     // whole vectors
+  const void* residual;  // null: none; lies as y
+  void* y;
+  int64_t row_stride, pixel_stride;  // in y and residual
   int rows, columns;                 // outputs that lie inside the image
   int64_t channels;
   bool relu;
 };
 
-// Winograd's transforms for 3×3 filters; [0] for tiles of 2×2 outputs, [1] for 4×4.
+// Winograd's transforms for 3×3 filters; [0] for tiles of 2×2 outputs, [1] for 4×4. They and the products
+// between them are float whatever the data type is.
 struct WinogradKernels {
   // Bᵀ d B of a tile's input, `pixels` to v[position * position_stride + channel]; whole vectors are written.
-  void (*input[2])(const float* const* pixels, int64_t channels, float* v, int64_t position_stride);
+  void (*input[2])(const char* const* pixels, int64_t channels, float* v, int64_t position_stride);
   // y = relu?(Aᵀ m A + bias + residual).
   void (*output[2])(const WinogradOutputTile& tile);
 };
 
 // The pixels that are averaged: h × w of them, one after the other.
 struct AverageExtent {
-  int64_t h, w, pixel_stride;  // floats from one pixel to the next
+  int64_t h, w, pixel_stride;
 };
 
 struct PoolKernels {
   const char* isa;
-  // y[c] = the largest of x[i][c] over `count` pixels, at least one; NaN if one of them is.
-  void (*max)(const float* const* x, int64_t count, int64_t channels, float* y);
+  // y[c] = the largest of x[i][c] over `count` pixels, -infinity if there are none; NaN if one of them is.
+  void (*max)(const char* const* x, int64_t count, int64_t channels, void* y);
   // y[c] = the mean over the extent of x[c].
-  void (*average)(const float* x, const AverageExtent& extent, int64_t channels, float* y);
+  void (*average)(const void* x, const AverageExtent& extent, int64_t channels, void* y);
 };
 
 struct ElementwiseKernels {
   const char* isa;
   int lanes;
-  void (*relu)(const float* x, int64_t count, float* y);
-  void (*add)(const float* a, const float* b, int64_t count, bool relu, float* y);
+  void (*relu)(const void* x, int64_t count, void* y);
+  void (*add)(const void* a, const void* b, int64_t count, bool relu, void* y);
   // y[i][c] = x[i][c] * scale[c] + shift[c] for `pixels` pixels.
-  void (*affine)(const float* x, int64_t pixels, int64_t channels, const float* scale, const float* shift,
-                 float* y);
+  void (*affine)(const void* x, int64_t pixels, int64_t channels, const float* scale, const float* shift,
+                 void* y);
+  // From and to float.
+  void (*widen)(const void* x, int64_t count, float* y);
+  void (*narrow)(const float* x, int64_t count, void* y);
+
+  // The same for every data type: pixels of bytes, normalised, and
   void (*affine_bytes)(const uint8_t* x, int64_t pixels, int64_t channels, const float* scale,
                        const float* shift, float* y);
   // y[c][r] = x[r][c]: x has `rows` rows of x_stride floats, y `columns` rows of y_stride.
@@ -101,17 +112,17 @@ struct PeakKernels {
   void (*multiply_add)(int64_t rounds, float* values);
 };
 
-// The float32 rows of one instruction set.
-struct Float32Kernels {
+// All that an instruction set does with one data type.
+struct KernelsOfRow {
   ConvKernels conv;
   WinogradKernels winograd;
   PoolKernels pool;
   ElementwiseKernels elementwise;
   PeakKernels peak;
 };
-extern const Float32Kernels kFloat32Scalar;
-extern const Float32Kernels kFloat32Neon;
-extern const Float32Kernels kFloat32Avx2;
-extern const Float32Kernels kFloat32Avx512;
+extern const KernelsOfRow kFloat32Scalar;
+extern const KernelsOfRow kFloat32Neon;
+extern const KernelsOfRow kFloat32Avx2;
+extern const KernelsOfRow kFloat32Avx512;
 
 }  // namespace resnet_native::cpu

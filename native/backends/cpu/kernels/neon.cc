@@ -1,8 +1,8 @@
-#include "native/backends/cpu/kernels/float32_kernels-inl.h"
+#include "native/backends/cpu/kernels/kernels_of_row-inl.h"
 #include "native/backends/cpu/kernels/simd_neon.h"
 
 namespace resnet_native::cpu {
 
-constexpr Float32Kernels kFloat32Neon = MakeFloat32Kernels<SimdNeon, 12, 12>();
+constexpr KernelsOfRow kFloat32Neon = MakeKernels<Float32Dot<SimdNeon>, 12, 12>();
 
 }  // namespace resnet_native::cpu

@@ -1,27 +1,37 @@
 #include "native/backends/cpu/kernels/kernels.h"
+#include "native/backends/cpu/kernels/storage-inl.h"
 
-// Pooling for the vector type V of a simd_*.h: a vector of channels at a time.
+// Pooling for elements that a Storage loads (storage-inl.h): a vector of channels at a time.
 
 namespace resnet_native::cpu {
 namespace {
 
-template <class V>
-void MaxPoolPixel(const float* const* x, int64_t count, int64_t channels, float* y) {
+template <class V, class LoadPixel>
+inline __attribute__((always_inline)) typename V::T LargestOf(int64_t count, LoadPixel load) {
+  const float lowest = -__builtin_inff();
+  typename V::T largest = count > 0 ? load(0) : V::Broadcast(&lowest);
+  for (int64_t i = 1; i < count; ++i) largest = V::Max(largest, load(i));
+  return largest;
+}
+
+template <class Storage>
+void MaxPoolPixel(const char* const* pixels, int64_t count, int64_t channels, void* result) {
+  using V = typename Storage::Simd;
+  const auto* x = reinterpret_cast<const typename Storage::Element* const*>(pixels);
+  auto* y = static_cast<typename Storage::Element*>(result);
   int64_t c = 0;
   for (; c + V::kLanes <= channels; c += V::kLanes) {
-    typename V::T largest = V::Load(x[0] + c);
-    for (int64_t i = 1; i < count; ++i) largest = V::Max(largest, V::Load(x[i] + c));
-    V::Store(y + c, largest);
+    Storage::Store(y + c, LargestOf<V>(count, [&](int64_t i) { return Storage::Load(x[i] + c); }));
   }
   if (c == channels) return;
-  typename V::T largest = V::LoadPartial(x[0] + c, channels - c);
-  for (int64_t i = 1; i < count; ++i) largest = V::Max(largest, V::LoadPartial(x[i] + c, channels - c));
-  V::StorePartial(y + c, largest, channels - c);
+  const int64_t rest = channels - c;
+  Storage::StorePartial(
+      y + c, LargestOf<V>(count, [&](int64_t i) { return Storage::LoadPartial(x[i] + c, rest); }), rest);
 }
 
 // Sums of rows are added up, instead of pixels: the rounding error grows with rows + columns.
-template <class V, class LoadPixel>
-inline __attribute__((always_inline)) typename V::T SumOfRows(const float* x, const AverageExtent& extent,
+template <class V, class Element, class LoadPixel>
+inline __attribute__((always_inline)) typename V::T SumOfRows(const Element* x, const AverageExtent& extent,
                                                               LoadPixel load) {
   typename V::T sum = V::Zero();
   for (int64_t h = 0; h < extent.h; ++h) {
@@ -33,21 +43,25 @@ inline __attribute__((always_inline)) typename V::T SumOfRows(const float* x, co
   return V::Mul(sum, V::Broadcast(&scale));
 }
 
-template <class V>
-void AveragePoolImage(const float* x, const AverageExtent& extent, int64_t channels, float* y) {
+template <class Storage>
+void AveragePoolImage(const void* image, const AverageExtent& extent, int64_t channels, void* result) {
+  using V = typename Storage::Simd;
+  using Element = typename Storage::Element;
+  const auto* x = static_cast<const Element*>(image);
+  auto* y = static_cast<Element*>(result);
   int64_t c = 0;
   for (; c + V::kLanes <= channels; c += V::kLanes) {
-    V::Store(y + c, SumOfRows<V>(x + c, extent, [](const float* p) { return V::Load(p); }));
+    Storage::Store(y + c, SumOfRows<V>(x + c, extent, [](const Element* p) { return Storage::Load(p); }));
   }
   if (c == channels) return;
   const int64_t rest = channels - c;
   const typename V::T last =
-      SumOfRows<V>(x + c, extent, [rest](const float* p) { return V::LoadPartial(p, rest); });
-  V::StorePartial(y + c, last, rest);
+      SumOfRows<V>(x + c, extent, [rest](const Element* p) { return Storage::LoadPartial(p, rest); });
+  Storage::StorePartial(y + c, last, rest);
 }
 
-template <class V>
-constexpr PoolKernels kPoolKernels{V::kIsa, MaxPoolPixel<V>, AveragePoolImage<V>};
+template <class Storage>
+constexpr PoolKernels kPoolKernels{Storage::Simd::kIsa, MaxPoolPixel<Storage>, AveragePoolImage<Storage>};
 
 }  // namespace
 }  // namespace resnet_native::cpu

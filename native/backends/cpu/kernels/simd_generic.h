@@ -15,10 +15,6 @@
 namespace resnet_native::cpu {
 namespace {
 
-// A vector wider than the machine's registers is passed in memory: of no matter, since all of this is
-// inlined.
-#pragma GCC diagnostic ignored "-Wpsabi"
-
 template <int kWidth>
 struct FloatVector;
 template <>

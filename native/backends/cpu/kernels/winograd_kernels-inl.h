@@ -1,4 +1,5 @@
 #include "native/backends/cpu/kernels/kernels.h"
+#include "native/backends/cpu/kernels/storage-inl.h"
 
 // Winograd's transforms for 3×3 filters (Lavin and Gray, "Fast Algorithms for Convolutional Neural
 // Networks"), for the vector type V of a simd_*.h: every lane is a channel. Included by one file for each
@@ -94,15 +95,17 @@ inline __attribute__((always_inline)) void TransformInputVector(float* v, int64_
   }
 }
 
-template <class V, class F>
-void WinogradInput(const float* const* pixels, int64_t channels, float* v, int64_t position_stride) {
+template <class Storage, class F>
+void WinogradInput(const char* const* pixels, int64_t channels, float* v, int64_t position_stride) {
+  using V = typename Storage::Simd;
+  const auto* x = reinterpret_cast<const typename Storage::Element* const*>(pixels);
   int64_t c = 0;
   for (; c + V::kLanes <= channels; c += V::kLanes) {
-    TransformInputVector<V, F>(v + c, position_stride, [&](int i) { return V::Load(pixels[i] + c); });
+    TransformInputVector<V, F>(v + c, position_stride, [&](int i) { return Storage::Load(x[i] + c); });
   }
   if (c == channels) return;
   TransformInputVector<V, F>(v + c, position_stride,
-                             [&](int i) { return V::LoadPartial(pixels[i] + c, channels - c); });
+                             [&](int i) { return Storage::LoadPartial(x[i] + c, channels - c); });
 }
 
 template <class V, class F>
@@ -125,9 +128,12 @@ inline __attribute__((always_inline)) void TransformOutputVector(
   }
 }
 
-template <class V, class F>
+template <class Storage, class F>
 void WinogradOutput(const WinogradOutputTile& tile) {
+  using V = typename Storage::Simd;
   using T = typename V::T;
+  const auto* residual = static_cast<const typename Storage::Element*>(tile.residual);
+  auto* to = static_cast<typename Storage::Element*>(tile.y);
   for (int64_t c = 0; c < tile.channels; c += V::kLanes) {
     const int64_t lanes = tile.channels - c < V::kLanes ? tile.channels - c : V::kLanes;
     T y[F::kOutputs][F::kOutputs];
@@ -137,21 +143,21 @@ void WinogradOutput(const WinogradOutputTile& tile) {
         const int64_t offset = i * tile.row_stride + j * tile.pixel_stride + c;
         T value = y[i][j];
         if (lanes == V::kLanes) {
-          if (tile.residual) value = V::Add(value, V::Load(tile.residual + offset));
-          V::Store(tile.y + offset, tile.relu ? V::Relu(value) : value);
+          if (residual) value = V::Add(value, Storage::Load(residual + offset));
+          Storage::Store(to + offset, tile.relu ? V::Relu(value) : value);
         } else {
-          if (tile.residual) value = V::Add(value, V::LoadPartial(tile.residual + offset, lanes));
-          V::StorePartial(tile.y + offset, tile.relu ? V::Relu(value) : value, lanes);
+          if (residual) value = V::Add(value, Storage::LoadPartial(residual + offset, lanes));
+          Storage::StorePartial(to + offset, tile.relu ? V::Relu(value) : value, lanes);
         }
       }
     }
   }
 }
 
-template <class V>
+template <class Storage, class V = typename Storage::Simd>
 constexpr WinogradKernels kWinogradKernels = {
-    {WinogradInput<V, WinogradF2<V>>, WinogradInput<V, WinogradF4<V>>},
-    {WinogradOutput<V, WinogradF2<V>>, WinogradOutput<V, WinogradF4<V>>},
+    {WinogradInput<Storage, WinogradF2<V>>, WinogradInput<Storage, WinogradF4<V>>},
+    {WinogradOutput<Storage, WinogradF2<V>>, WinogradOutput<Storage, WinogradF4<V>>},
 };
 
 }  // namespace

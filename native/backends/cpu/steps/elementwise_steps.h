@@ -7,14 +7,19 @@
 
 namespace resnet_native::cpu {
 
+// `dtype` is that of what a step reads and of what it makes, where nothing else is said.
+
 // The run's input as an activation, for whatever is no convolution.
 class InputStep final : public Step {
  public:
-  InputStep(int channels, const std::optional<ChannelAffine>& normalize, const StepOptions& options)
-      : reader_(channels, normalize, *options.kernels.elementwise) {}
+  // `dtype` is that of the result.
+  InputStep(int channels, const std::optional<ChannelAffine>& normalize, DType dtype,
+            const StepOptions& options)
+      : reader_(channels, normalize, dtype, *options.kernels[dtype].elementwise) {}
 
   void Run(const StepRun& run) const override;
   std::string Kernel() const override { return "convert"; }
+  size_t ScratchBytes(const TensorShape& x, const TensorShape& y, int threads) const override;
 
  private:
   const InputReader reader_;
@@ -23,7 +28,7 @@ class InputStep final : public Step {
 // A batch norm that could not be folded into a convolution.
 class BatchNormStep final : public Step {
  public:
-  BatchNormStep(const BatchNormOp& op, const StepOptions& options);
+  BatchNormStep(const BatchNormOp& op, DType dtype, const StepOptions& options);
 
   void Run(const StepRun& run) const override;
   std::string Kernel() const override { return "scale and shift"; }
@@ -35,7 +40,7 @@ class BatchNormStep final : public Step {
 
 class ReluStep final : public Step {
  public:
-  explicit ReluStep(const StepOptions& options) : kernels_(*options.kernels.elementwise) {}
+  ReluStep(DType dtype, const StepOptions& options) : kernels_(*options.kernels[dtype].elementwise) {}
 
   void Run(const StepRun& run) const override;
   std::string Kernel() const override { return "relu"; }
@@ -46,8 +51,8 @@ class ReluStep final : public Step {
 
 class AddStep final : public Step {
  public:
-  AddStep(const AddOp& op, const StepOptions& options)
-      : relu_(op.relu), kernels_(*options.kernels.elementwise) {}
+  AddStep(const AddOp& op, DType dtype, const StepOptions& options)
+      : relu_(op.relu), kernels_(*options.kernels[dtype].elementwise) {}
 
   void Run(const StepRun& run) const override;
   std::string Kernel() const override { return relu_ ? "add, relu" : "add"; }
@@ -70,7 +75,8 @@ class ZeroPadShortcutStep final : public Step {
 
 class FlattenStep final : public Step {
  public:
-  explicit FlattenStep(const StepOptions& options) : kernels_(*options.kernels.elementwise) {}
+  explicit FlattenStep(const StepOptions& options)
+      : kernels_(*options.kernels[DType::kFloat32].elementwise) {}
 
   void Run(const StepRun& run) const override;
   std::string Kernel() const override { return "nhwc to nchw"; }
@@ -79,7 +85,7 @@ class FlattenStep final : public Step {
   const ElementwiseKernels& kernels_;
 };
 
-// Copies an activation to y in NCHW order.
+// Copies an activation to y as float32 in NCHW order; the kernels are those of its type.
 void StoreNchw(const ElementwiseKernels& kernels, const TensorView& x, ThreadPool& pool, float* y);
 
 }  // namespace resnet_native::cpu

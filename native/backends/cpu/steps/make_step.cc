@@ -7,30 +7,38 @@
 
 namespace resnet_native::cpu {
 
-std::unique_ptr<Step> MakeStep(const Op& op, bool from_input, const StepOptions& options) {
+std::unique_ptr<Step> MakeStep(const Op& op, bool from_input, const StepTypes& types,
+                               const StepOptions& options) {
   using Result = std::unique_ptr<Step>;
   return std::visit(
       Overloaded{
           [&](const InputOp& op) -> Result {
-            return std::make_unique<InputStep>(op.channels, std::nullopt, options);
+            return std::make_unique<InputStep>(op.channels, std::nullopt, types.y, options);
           },
           [&](const NormalizeOp& op) -> Result {
-            return std::make_unique<InputStep>(static_cast<int>(op.affine.scale.size()), op.affine, options);
+            return std::make_unique<InputStep>(static_cast<int>(op.affine.scale.size()), op.affine, types.y,
+                                               options);
           },
           [&](const Conv2dOp& op) -> Result {
-            if (from_input) return std::make_unique<StemStep>(op, options);
+            if (from_input) return std::make_unique<StemStep>(op, types.y, options);
             if (const auto tile = ChooseWinograd(op, options.max_batch, options.memory)) {
-              return std::make_unique<WinogradStep>(op, *tile, options);
+              return std::make_unique<WinogradStep>(op, *tile, types.x, options);
             }
-            return std::make_unique<ConvStep>(op, options);
+            return std::make_unique<ConvStep>(op, types.x, options);
           },
-          [&](const BatchNormOp& op) -> Result { return std::make_unique<BatchNormStep>(op, options); },
-          [&](const ReluOp&) -> Result { return std::make_unique<ReluStep>(options); },
-          [&](const MaxPool2dOp& op) -> Result { return std::make_unique<MaxPoolStep>(op, options); },
-          [&](const GlobalAvgPoolOp&) -> Result { return std::make_unique<GlobalAvgPoolStep>(options); },
+          [&](const BatchNormOp& op) -> Result {
+            return std::make_unique<BatchNormStep>(op, types.x, options);
+          },
+          [&](const ReluOp&) -> Result { return std::make_unique<ReluStep>(types.x, options); },
+          [&](const MaxPool2dOp& op) -> Result {
+            return std::make_unique<MaxPoolStep>(op, types.x, options);
+          },
+          [&](const GlobalAvgPoolOp&) -> Result {
+            return std::make_unique<GlobalAvgPoolStep>(types.x, options);
+          },
           [&](const FlattenOp&) -> Result { return std::make_unique<FlattenStep>(options); },
-          [&](const LinearOp& op) -> Result { return std::make_unique<ConvStep>(op, options); },
-          [&](const AddOp& op) -> Result { return std::make_unique<AddStep>(op, options); },
+          [&](const LinearOp& op) -> Result { return std::make_unique<ConvStep>(op, types.x, options); },
+          [&](const AddOp& op) -> Result { return std::make_unique<AddStep>(op, types.x, options); },
           [&](const ZeroPadShortcutOp& op) -> Result { return std::make_unique<ZeroPadShortcutStep>(op); },
       },
       op);

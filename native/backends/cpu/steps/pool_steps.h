@@ -6,14 +6,14 @@ namespace resnet_native::cpu {
 
 class MaxPoolStep final : public Step {
  public:
-  MaxPoolStep(const MaxPool2dOp& op, const StepOptions& options);
+  MaxPoolStep(const MaxPool2dOp& op, DType dtype, const StepOptions& options);
 
   void Run(const StepRun& run) const override;
   std::string Kernel() const override;
   size_t ScratchBytes(const TensorShape& x, const TensorShape& y, int threads) const override;
 
  private:
-  void RunRow(const TensorView& x, const TensorView& y, int64_t row, const float** taps) const;
+  void RunRow(const TensorView& x, const TensorView& y, int64_t row, const char** taps) const;
 
   const Window window_;
   const PoolKernels& kernels_;
@@ -22,7 +22,7 @@ class MaxPoolStep final : public Step {
 // Each sum is made by one thread in a fixed order: the result does not depend on the number of threads.
 class GlobalAvgPoolStep final : public Step {
  public:
-  explicit GlobalAvgPoolStep(const StepOptions& options);
+  GlobalAvgPoolStep(DType dtype, const StepOptions& options);
 
   void Run(const StepRun& run) const override;
   std::string Kernel() const override;

@@ -8,11 +8,12 @@
 namespace resnet_native::cpu {
 
 // A convolution that reads the run's input. For each band of output rows, the input rows under it are
-// converted to float32 NHWC with the padding around them. There a whole row of the kernel is contiguous, and
-// is one tap of kernel_w × channels: with 3 channels nothing is multiplied in vain.
+// converted to NHWC elements of the kernels' type with the padding around them. There a whole row of the
+// kernel is contiguous, and is one tap of kernel_w × channels: with 3 channels nothing is multiplied in vain.
 class StemStep final : public Step {
  public:
-  StemStep(const Conv2dOp& op, const StepOptions& options);
+  // `dtype` is that of the kernels, of the residual and of the result.
+  StemStep(const Conv2dOp& op, DType dtype, const StepOptions& options);
 
   void Run(const StepRun& run) const override;
   std::string Kernel() const override { return "stem " + filters_.description(); }
@@ -24,14 +25,15 @@ class StemStep final : public Step {
   struct Band {
     int64_t n, first, last;
     int64_t input_rows;  // with padding
-    int64_t stride;      // floats from one input row to the next, with padding
+    int64_t stride;      // elements from one input row to the next, with padding
   };
   int64_t BandsPerImage(const TensorShape& y, int threads) const;
   Band BandAt(int64_t index, int64_t per_image, int64_t input_w, const TensorShape& y) const;
   void RunBand(const Band& band, const StepRun& run, char* scratch) const;
-  void FillRows(const Band& band, const InputBatch& input, float* rows) const;
-  void FillPointers(const Band& band, const float* rows, int64_t width, const Tiling& tiling,
-                    const float** pointers) const;
+  size_t RowsBytes(int64_t elements) const;
+  void FillRows(const Band& band, const InputBatch& input, char* rows, float* scratch) const;
+  void FillPointers(const Band& band, const char* rows, int64_t width, const Tiling& tiling,
+                    const char** pointers) const;
 
   const Window window_;
   const int64_t channels_;

@@ -5,17 +5,12 @@
 
 #include "native/backend.h"
 #include "native/backends/cpu/dispatch.h"
+#include "native/backends/cpu/tensor_view.h"
 #include "native/backends/cpu/thread_pool.h"
 #include "native/graph/graph.h"
 #include "native/tensor.h"
 
 namespace resnet_native::cpu {
-
-// An activation, NHWC.
-struct TensorView {
-  float* data = nullptr;
-  TensorShape shape;
-};
 
 // Memory that a step may use while it runs: as many bytes as it asked for, for each thread.
 struct Scratch {
@@ -55,9 +50,15 @@ class Step {
   }
 };
 
+// The data types of a step's activations.
+struct StepTypes {
+  DType x = DType::kFloat32;  // of the residual too; what a step makes of the run's input has y's
+  DType y = DType::kFloat32;
+};
+
 // What compiling a step needs.
 struct StepOptions {
-  const KernelSet& kernels;
+  const KernelTable& kernels;
   ThreadPool& pool;  // for packing
   int max_batch = 1;
   MemoryMode memory = MemoryMode::kAuto;
@@ -65,6 +66,7 @@ struct StepOptions {
 
 // The step for an operation. `from_input`: its first input is the run's input, not an activation; only
 // convolutions, InputOp and NormalizeOp can read that.
-std::unique_ptr<Step> MakeStep(const Op& op, bool from_input, const StepOptions& options);
+std::unique_ptr<Step> MakeStep(const Op& op, bool from_input, const StepTypes& types,
+                               const StepOptions& options);
 
 }  // namespace resnet_native::cpu

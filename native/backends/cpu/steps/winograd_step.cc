@@ -2,15 +2,14 @@
 
 #include <algorithm>
 
+#include "native/backends/cpu/arithmetic.h"
 #include "native/backends/cpu/conv_tiles.h"
 #include "native/backends/cpu/cpu_info.h"
 
 namespace resnet_native::cpu {
 namespace {
 
-constexpr int64_t kCacheLineFloats = 16;
-
-int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+constexpr int64_t kCacheLineFloats = kCacheLine / static_cast<int64_t>(sizeof(float));
 
 // From one position to the next: an odd number of cache lines, so that a tile's positions do not all fall
 // into the same set of the cache.
@@ -44,14 +43,14 @@ struct WinogradStep::Block {
   int64_t first, last;         // tiles of the batch, [first, last)
 };
 
-WinogradStep::WinogradStep(const Conv2dOp& op, WinogradTile tile, const StepOptions& options)
+WinogradStep::WinogradStep(const Conv2dOp& op, WinogradTile tile, DType dtype, const StepOptions& options)
     : pad_h_(op.window.pad_h),
       pad_w_(op.window.pad_w),
       relu_(op.relu),
-      isa_(options.kernels.conv->isa),
-      kernels_(*options.kernels.winograd),
-      filters_({op.filters, op.bias, op.in_channels, op.out_channels, 1, 3, 3}, tile, *options.kernels.conv,
-               options.pool),
+      isa_(options.kernels[DType::kFloat32].conv->isa),
+      kernels_(*options.kernels[dtype].winograd),
+      filters_({op.filters, op.bias, op.in_channels, op.out_channels, 1, 3, 3}, tile,
+               *options.kernels[DType::kFloat32].conv, options.pool),
       zeros_(std::max<int64_t>(op.in_channels, filters_.padded_out_channels()), 0.0f) {}
 
 std::string WinogradStep::Kernel() const {
@@ -97,8 +96,7 @@ size_t WinogradStep::ScratchBytes(const TensorShape&, const TensorShape& y, int 
   const int64_t tiles_per_block = TilesPerBlock(y, threads);
   if (tiles_per_block >= kFewTiles) return BlockBytes(tiles_per_block);
   const int64_t together = std::min(TilesOf(y, OutputsOf(filters_.tile())), kMostTilesTogether);
-  const size_t alignment = kCacheLineFloats * sizeof(float);
-  return (BlockBytes(together) / threads / alignment + 1) * alignment;
+  return (BlockBytes(together) / threads / kCacheLine + 1) * kCacheLine;
 }
 
 void WinogradStep::Run(const StepRun& run) const {
@@ -145,14 +143,15 @@ void WinogradStep::TransformInput(const StepRun& run, const Block& block, int64_
   const TensorShape& x = run.x.shape;
   const int points = PointsOf(filters_.tile());
   const TilePlace place(tile, OutputsOf(filters_.tile()), run.y.shape);
-  const float* pixels[36];
+  const char* pixels[36];
   for (int i = 0; i < points; ++i) {
     const int64_t h = place.h - pad_h_ + i;
-    const float* row = run.x.data + (place.n * x.h + h) * x.w * x.c;
+    const int64_t row = (place.n * x.h + h) * x.w;
     for (int j = 0; j < points; ++j) {
       const int64_t w = place.w - pad_w_ + j;
       const bool inside = h >= 0 && h < x.h && w >= 0 && w < x.w;
-      pixels[i * points + j] = inside ? row + w * x.c : zeros_.data();
+      pixels[i * points + j] =
+          inside ? run.x.At((row + w) * x.c) : reinterpret_cast<const char*>(zeros_.data());
     }
   }
   const auto transform = kernels_.input[static_cast<int>(filters_.tile())];
@@ -167,7 +166,7 @@ void WinogradStep::Multiply(const Block& block, int position, int64_t panel) con
   const bool last_panel = panel + 1 == filters_.panels();
   const int next_position = last_panel && position + 1 < filters_.positions() ? position + 1 : position;
   const float* next = filters_.Weights(next_position, last_panel ? 0 : panel + 1);
-  const float* rows[16];
+  const char* rows[16];
   ConvTile tile{};
   tile.pixels = rows;
   tile.taps = 1;
@@ -176,12 +175,13 @@ void WinogradStep::Multiply(const Block& block, int position, int64_t panel) con
   tile.bias = zeros_.data();
   tile.y_stride = m_channels;
   tile.last_lanes = filters_.lanes();
-  tile.prefetch_step = kCacheLineFloats;
+  tile.prefetch_step = kCacheLine;
   for (int64_t t = 0; t < tiling.tiles; ++t) {
     const int64_t begin = tiling.Begin(t), count = tiling.Begin(t + 1) - begin;
-    for (int64_t i = 0; i < count; ++i) rows[i] = v + (begin + i) * block.v_channels;
+    for (int64_t i = 0; i < count; ++i)
+      rows[i] = reinterpret_cast<const char*>(v + (begin + i) * block.v_channels);
     tile.y = m + begin * m_channels;
-    tile.prefetch = next + t * (tile.channels / 4) * kCacheLineFloats;
+    tile.prefetch = reinterpret_cast<const char*>(next + t * (tile.channels / 4) * kCacheLineFloats);
     filters_.KernelFor(panel, count)(tile);
   }
 }
@@ -195,8 +195,8 @@ void WinogradStep::TransformOutput(const StepRun& run, const Block& block, int64
   out.m = block.m + (tile - block.first) * filters_.padded_out_channels();
   out.position_stride = block.m_stride;
   out.bias = filters_.bias();
-  out.residual = run.residual.data ? run.residual.data + offset : nullptr;
-  out.y = run.y.data + offset;
+  out.residual = run.residual.data ? run.residual.At(offset) : nullptr;
+  out.y = run.y.At(offset);
   out.row_stride = y.w * y.c;
   out.pixel_stride = y.c;
   out.rows = static_cast<int>(std::min<int64_t>(outputs, y.h - place.h));

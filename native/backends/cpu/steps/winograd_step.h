@@ -13,7 +13,8 @@ namespace resnet_native::cpu {
 class WinogradStep final : public Step {
  public:
   // `op` is a convolution of one group with 3×3 filters, stride 1 and no dilation.
-  WinogradStep(const Conv2dOp& op, WinogradTile tile, const StepOptions& options);
+  // `dtype` is that of the activations; what lies between the transforms is float32.
+  WinogradStep(const Conv2dOp& op, WinogradTile tile, DType dtype, const StepOptions& options);
 
   void Run(const StepRun& run) const override;
   std::string Kernel() const override;

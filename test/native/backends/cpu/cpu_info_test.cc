@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "native/backend.h"
+#include "native/backends/cpu/cpu_features.h"
 #include "native/backends/cpu/dispatch.h"
 #include "native/error.h"
 
@@ -44,12 +45,12 @@ TEST(CpuInfo, RefusesAnUnknownInstructionSet) {
     FAIL() << "expected an error";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
-    EXPECT_STREQ(error.what(), "RESNET_NATIVE_ISA is \"sse9\"; expected avx512, avx2, neon or scalar");
+    EXPECT_STREQ(error.what(), "RESNET_NATIVE_ISA is \"sse9\"; expected amx, avx512, avx2, neon or scalar");
   }
 }
 
 TEST(CpuInfo, RefusesAnInstructionSetThatTheCpuLacks) {
-  for (Isa isa : {Isa::kNeon, Isa::kAvx2, Isa::kAvx512}) {
+  for (Isa isa : {Isa::kNeon, Isa::kAvx2, Isa::kAvx512, Isa::kAmx}) {
     if (HasIsa(isa)) continue;
     const ForcedIsa forced(IsaName(isa));
     try {
@@ -71,8 +72,19 @@ TEST(CpuInfo, FindsAtLeastOneCpuAndItsCaches) {
   EXPECT_FALSE(CpuName().empty());
 }
 
+TEST(CpuInfo, AForcedInstructionSetHasNothingBeyondItsName) {
+  EXPECT_EQ(FeaturesFor(Isa::kScalar), 0u);
+  EXPECT_EQ(FeaturesFor(Isa::kAvx2) & ~(kAvx2Fma | kAvxVnni), 0u);
+  EXPECT_EQ(FeaturesFor(Isa::kAvx512) & (kAmxBf16 | kAmxInt8 | kNeon), 0u);
+  EXPECT_EQ(FeaturesFor(Isa::kNeon) & (kAvx2Fma | kAvx512), 0u);
+  for (Isa isa : {Isa::kScalar, Isa::kNeon, Isa::kAvx2, Isa::kAvx512, Isa::kAmx}) {
+    EXPECT_EQ(FeaturesFor(isa) & ~MachineFeatures(), 0u) << IsaName(isa);
+  }
+}
+
 TEST(Dispatch, TheScalarRowIsAlwaysThere) {
-  const KernelSet kernels = SelectKernels(DType::kFloat32, Isa::kScalar);
+  const KernelSet kernels = KernelTable(0)[DType::kFloat32];
+  ASSERT_TRUE(kernels.IsComplete());
   EXPECT_STREQ(kernels.conv->isa, "scalar");
   EXPECT_STREQ(kernels.pool->isa, "scalar");
   EXPECT_STREQ(kernels.elementwise->isa, "scalar");
@@ -81,12 +93,17 @@ TEST(Dispatch, TheScalarRowIsAlwaysThere) {
 TEST(Dispatch, TakesNothingBeyondTheInstructionSet) {
   for (Isa isa : {Isa::kScalar, Isa::kNeon, Isa::kAvx2, Isa::kAvx512}) {
     if (!HasIsa(isa)) continue;
-    EXPECT_STREQ(SelectKernels(DType::kFloat32, isa).conv->isa, IsaName(isa));
+    EXPECT_STREQ(KernelTable(FeaturesFor(isa))[DType::kFloat32].conv->isa, IsaName(isa));
   }
 }
 
-TEST(Dispatch, RefusesADataTypeWithoutKernels) {
-  EXPECT_THROW(SelectKernels(DType::kFloat16, Isa::kAvx512), Error);
+TEST(Dispatch, RowsAreNotOrderedByTheirNeeds) {
+  // Features that no machine has together: what one row needs says nothing about another.
+  EXPECT_STREQ(KernelTable(kAvx512Bf16 | kAmxBf16)[DType::kFloat32].conv->isa, "scalar");
+}
+
+TEST(Dispatch, HasNothingForADataTypeWithoutKernels) {
+  EXPECT_FALSE(KernelTable(MachineFeatures())[DType::kFloat16].IsComplete());
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ namespace {
 TEST(Peak, KernelsMakeTheMultiplyAddsThatTheyCount) {
   for (Isa isa : {Isa::kScalar, Isa::kNeon, Isa::kAvx2, Isa::kAvx512}) {
     if (!HasIsa(isa)) continue;
-    const KernelSet kernels = SelectKernels(DType::kFloat32, isa);
+    const KernelSet kernels = KernelTable(FeaturesFor(isa))[DType::kFloat32];
     const int lanes = kernels.elementwise->lanes;
     alignas(64) float values[64] = {0.5f};
     kernels.peak->multiply_add(3, values);

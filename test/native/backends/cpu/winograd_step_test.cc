@@ -173,7 +173,7 @@ TEST_P(WinogradStepTest, MatchesReference) {
         reference::Conv2d(op, {x.data.data(), x.shape}, added ? added->data.data() : nullptr, y,
                           expected.data());
         ThreadPool one(1), three(3);
-        const WinogradStep step(op, tile, {kernels(), one});
+        const WinogradStep step(op, tile, DType::kFloat32, {kernels(), one});
         const std::vector<float> actual = RunStep(step, one, x, added, y);
         ExpectWithin(expected, actual, WinogradTolerance(tile, op, x, added, y));
         ExpectSameBits(actual, RunStep(step, three, x, added, y));
@@ -186,7 +186,7 @@ TEST_P(WinogradStepTest, AnImageGivesTheSameBitsAloneAndInABatch) {
   const Activation batch = RandomActivation(3, 7, 7, 40);
   const Conv2dOp op = RandomConv(40, 24, Square(3, 1, 1));
   ThreadPool pool(2);
-  const WinogradStep step(op, WinogradTile::kF4, {kernels(), pool});
+  const WinogradStep step(op, WinogradTile::kF4, DType::kFloat32, {kernels(), pool});
   const std::vector<float> all = RunStep(step, pool, batch, nullptr, {3, 7, 7, 24});
   const size_t image = 7 * 7 * 40, result = 7 * 7 * 24;
   for (size_t n = 0; n < 3; ++n) {
@@ -203,7 +203,7 @@ TEST_P(WinogradStepTest, NaNReachesAllThatItFeeds) {
   Conv2dOp op = RandomConv(12, 20, Square(3, 1, 1));
   op.relu = true;
   ThreadPool pool(1);
-  const WinogradStep step(op, WinogradTile::kF4, {kernels(), pool});
+  const WinogradStep step(op, WinogradTile::kF4, DType::kFloat32, {kernels(), pool});
   const std::vector<float> y = RunStep(step, pool, x, nullptr, {1, 6, 8, 20});
   for (int h = 2; h <= 4; ++h) {
     for (int w = 3; w <= 5; ++w) {

@@ -9,10 +9,11 @@ namespace {
 
 // A convolution's tile is kMaxPixels pixels × two vectors: as many sums as leave registers for two vectors of
 // weights and one of input.
-template <class V, int kMaxPixels, int kGroupedMaxPixels>
-constexpr Float32Kernels MakeFloat32Kernels() {
-  return {ConvTables<V, kMaxPixels, kGroupedMaxPixels>::kKernels, kWinogradKernels<V>, kPoolKernels<V>,
-          kElementwiseKernels<V>, kPeakKernels<V>};
+template <class Dot, int kMaxPixels, int kGroupedMaxPixels>
+constexpr KernelsOfRow MakeKernels() {
+  using Storage = typename Dot::Storage;
+  return {ConvTables<Dot, kMaxPixels, kGroupedMaxPixels>::kKernels, kWinogradKernels<Storage>,
+          kPoolKernels<Storage>, kElementwiseKernels<Storage>, kPeakKernels<typename Dot::Simd>};
 }
 
 }  // namespace
