@@ -1,0 +1,31 @@
+#include "native/backends/cuda/gpu/kernels/epilogue.h"
+#include "native/backends/cuda/gpu/kernels/launch.cuh"
+#include "native/backends/cuda/gpu/kernels/load_input.h"
+
+namespace resnet_native::cuda {
+
+#define INSTANTIATE(...) template cudaError_t LaunchBody(const __VA_ARGS__&, cudaStream_t)
+
+#define LOAD_INPUT(To)                  \
+  INSTANTIATE(LoadRgb<To, 4>);          \
+  INSTANTIATE(LoadRgb<To, 8>);          \
+  INSTANTIATE(LoadPixels<uint8_t, To>); \
+  INSTANTIATE(LoadPixels<float, To>)
+LOAD_INPUT(float);
+LOAD_INPUT(Half);
+LOAD_INPUT(BFloat16);
+
+INSTANTIATE(Epilogue<float, float>);
+INSTANTIATE(Epilogue<Half, Half>);
+INSTANTIATE(Epilogue<BFloat16, BFloat16>);
+INSTANTIATE(Epilogue<int8_t, int8_t>);
+INSTANTIATE(Epilogue<Half, float>);
+INSTANTIATE(Epilogue<BFloat16, float>);
+INSTANTIATE(Epilogue<int8_t, float>);
+INSTANTIATE(Epilogue<int32_t, int8_t>);
+
+INSTANTIATE(QuantizeElements<float>);
+INSTANTIATE(QuantizeElements<Half>);
+INSTANTIATE(QuantizeElements<BFloat16>);
+
+}  // namespace resnet_native::cuda

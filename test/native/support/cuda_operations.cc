@@ -1,0 +1,183 @@
+#include "test/native/support/cuda_operations.h"
+
+#include <cstring>
+
+#include "native/backends/cuda/gpu/kernels/bodies.h"
+#ifdef RESNET_NATIVE_CUDA
+#include "native/backends/cuda/gpu/open_gpu.h"
+#endif
+
+namespace resnet_native::cuda::testing {
+namespace {
+
+constexpr uint8_t kPoison = 0xfb;  // NaN in half and bfloat16, an unlikely value in the others
+constexpr size_t kGuardBytes = 256;
+
+void CheckGuard(const uint8_t* y, size_t bytes) {
+  for (size_t i = bytes; i < bytes + kGuardBytes; ++i) {
+    ASSERT_EQ(y[i], kPoison) << "written " << i - bytes << " bytes behind the result";
+  }
+}
+
+template <class Body>
+void RunOnHost(const Body& body) {
+  if constexpr (requires { typename Body::Shared; }) {
+    for (uint32_t block = 0; block < body.blocks; ++block) {
+      auto shared = std::make_unique<typename Body::Shared>();
+      std::memset(static_cast<void*>(shared.get()), 0xff, sizeof(*shared));  // NaN: nothing is there yet
+      for (int phase = 0; phase < body.phases(); ++phase) {
+        for (int thread = 0; thread < Body::kThreads; ++thread) body(phase, block, thread, *shared);
+      }
+    }
+  } else {
+    for (uint32_t thread = 0; thread < body.threads; ++thread) body(thread);
+  }
+}
+
+Operands OperandsOf(const OperandData& data, uint8_t* y) {
+  return {.x = data.x.data(),
+          .residual = data.residual.data(),
+          .y = y,
+          .filters = data.filters.data(),
+          .scale = data.scale.data(),
+          .shift = data.shift.data(),
+          .typed_shift = data.typed_shift.data(),
+          .residual_scale = data.residual_scale};
+}
+
+class HostExecutor final : public Executor {
+ public:
+  std::vector<Result> Run(const Operation& operation, const OperandData& data) override {
+    std::vector<uint8_t> y(data.y_bytes + kGuardBytes, kPoison);
+    const Operands operands = OperandsOf(data, y.data());
+    std::visit([&](const auto& op) { WithBody(op, operands, [](const auto& body) { RunOnHost(body); }); },
+               operation);
+    CheckGuard(y.data(), data.y_bytes);
+    y.resize(data.y_bytes);
+    return {{"own", std::move(y)}};
+  }
+};
+
+#ifdef RESNET_NATIVE_CUDA
+
+class GpuExecutor final : public Executor {
+ public:
+  GpuExecutor() : device_(OpenGpu(0, LoadLibraries())), stream_(device_->NewStream()) {}
+
+  std::vector<Result> Run(const Operation& operation, const OperandData& data) override {
+    std::vector<Result> results;
+    for (const Candidate& candidate : device_->Candidates(operation)) {
+      if (candidate.may_crash) continue;
+      try {
+        results.push_back({candidate.name, RunCandidate(operation, candidate.name, data)});
+      } catch (const Error& error) {
+        if (error.code() != ErrorCode::kUnsupported) throw;
+      }
+    }
+    EXPECT_FALSE(results.empty()) << "no candidate could be built";
+    return results;
+  }
+
+ private:
+  std::vector<uint8_t> RunCandidate(const Operation& operation, const std::string& name,
+                                    const OperandData& data) {
+    const std::unique_ptr<const Kernel> kernel = device_->Build(operation, name);
+    std::vector<std::unique_ptr<Buffer>> buffers;
+    const auto upload = [&](const auto& values) {
+      return static_cast<void*>(Upload(values.data(), values.size() * sizeof(values[0]), buffers));
+    };
+    const std::vector<uint8_t> poison(data.y_bytes + kGuardBytes, kPoison);
+    Operands operands{.x = upload(data.x),
+                      .residual = upload(data.residual),
+                      .y = upload(poison),
+                      .filters = upload(data.filters),
+                      .scale = static_cast<const float*>(upload(data.scale)),
+                      .shift = static_cast<const float*>(upload(data.shift)),
+                      .typed_shift = upload(data.typed_shift),
+                      .residual_scale = data.residual_scale};
+    buffers.push_back(device_->Allocate(kernel->workspace_bytes()));
+    operands.workspace = buffers.back()->data();
+    stream_->Launch(*kernel, operands);
+    std::vector<uint8_t> y = Download(operands.y, poison.size());
+    CheckGuard(y.data(), data.y_bytes);
+    y.resize(data.y_bytes);
+    return y;
+  }
+
+  void* Upload(const void* from, size_t bytes, std::vector<std::unique_ptr<Buffer>>& buffers) {
+    const std::unique_ptr<Buffer> staging = device_->AllocatePinned(bytes);
+    buffers.push_back(device_->Allocate(bytes));
+    if (bytes > 0) {
+      std::memcpy(staging->data(), from, bytes);
+      stream_->CopyToDevice(buffers.back()->data(), staging->data(), bytes);
+      Finish();
+    }
+    return buffers.back()->data();
+  }
+
+  std::vector<uint8_t> Download(const void* from, size_t bytes) {
+    const std::unique_ptr<Buffer> staging = device_->AllocatePinned(bytes);
+    stream_->CopyToHost(staging->data(), from, bytes);
+    Finish();
+    const auto* data = static_cast<const uint8_t*>(staging->data());
+    return {data, data + bytes};
+  }
+
+  void Finish() {
+    const std::unique_ptr<Event> event = device_->NewEvent();
+    stream_->Record(*event);
+    event->Synchronize();
+  }
+
+  std::shared_ptr<Device> device_;
+  std::unique_ptr<Stream> stream_;
+};
+
+#endif
+
+}  // namespace
+
+std::vector<uint8_t> Encode(DType dtype, const std::vector<float>& values) {
+  std::vector<uint8_t> bytes(values.size() * ElementSize(dtype));
+  WithType(dtype, [&]<class T>(Tag<T>) {
+    for (size_t i = 0; i < values.size(); ++i) {
+      const T element = FromFloat<T>(values[i]);
+      std::memcpy(&bytes[i * sizeof(T)], &element, sizeof(T));
+    }
+  });
+  return bytes;
+}
+
+std::vector<float> Decode(DType dtype, const std::vector<uint8_t>& bytes) {
+  std::vector<float> values(bytes.size() / ElementSize(dtype));
+  WithType(dtype, [&]<class T>(Tag<T>) {
+    for (size_t i = 0; i < values.size(); ++i) {
+      T element;
+      std::memcpy(&element, &bytes[i * sizeof(T)], sizeof(T));
+      values[i] = ToFloat(element);
+    }
+  });
+  return values;
+}
+
+std::vector<std::string> ExecutorNames() { return {"host", "gpu"}; }
+
+void EachExecutor::SetUp() {
+  if (GetParam() == "host") {
+    executor_ = std::make_shared<HostExecutor>();
+    return;
+  }
+#ifdef RESNET_NATIVE_CUDA
+  try {
+    static const auto gpu = std::make_shared<GpuExecutor>();
+    executor_ = gpu;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kDeviceUnavailable) throw;
+    GTEST_SKIP() << error.what();
+  }
+#else
+  GTEST_SKIP() << "built without CUDA";
+#endif
+}
+
+}  // namespace resnet_native::cuda::testing
