@@ -1,0 +1,85 @@
+import { join } from 'node:path';
+import { EngineProcess } from '../../dist/bench/engine-process.js';
+import { NetworkFiles } from '../../dist/bench/network-files.js';
+import { resolveOnnxRuntime } from '../../dist/bench/peers.js';
+import { ownVersion, versionOf } from '../../dist/bench/versions.js';
+
+export const OWN = 'resnet-native';
+export const PEER = 'Fastify + onnxruntime-node';
+const SIDE = 224;
+
+/** A script of this folder in a process of its own, which answers `ask({ op, … })`. */
+function startProcess(script) {
+  const args = [join(import.meta.dirname, script)];
+  return new EngineProcess({ engine: script, file: process.execPath, args }, new AbortController().signal);
+}
+
+/** The servers of a part, ours first, and the generator of the load; all end when it is disposed of. */
+export class Contenders {
+  generator = startProcess('generator.mjs');
+  servers = [];
+  #network;
+
+  /** @param options.withPeer whether the peer is wanted; it is left out where it is not installed. */
+  static async start({ arch, threads, log, withPeer = false, limits = {} }) {
+    const contenders = new Contenders();
+    const modulePath = withPeer ? resolveOnnxRuntime() : undefined;
+    if (withPeer && !modulePath) log('no peer: npm install --ignore-scripts in bench/peers gets it');
+    try {
+      contenders.#network = await NetworkFiles.write(arch, modulePath !== undefined);
+      const { safetensors, onnx } = contenders.#network;
+      const own = { op: 'own', safetensors, threads, ...limits };
+      await contenders.#add(OWN, ownVersion(), own);
+      const peer = { op: 'peer', modulePath, onnx, threads, bodyLimit: 2 ** 24 };
+      if (modulePath) await contenders.#add(PEER, versionOf(modulePath), peer);
+      return contenders;
+    } catch (error) {
+      await contenders[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async #add(engine, version, request) {
+    const process = startProcess('server.mjs');
+    this.servers.push({ engine, version, process });
+    const { port } = await process.ask(request);
+    this.servers[this.servers.length - 1].port = port;
+  }
+
+  get own() {
+    return this.servers[0];
+  }
+
+  /** One image of float32 a request: what both servers take. */
+  get input() {
+    return { model: 'model', name: 'input', datatype: 'FP32', shape: [1, 3, SIDE, SIDE] };
+  }
+
+  /** What a load came to, with what both sides took of the processor meanwhile, in cores. */
+  async load(server, request) {
+    await server.process.ask({ op: 'usage' });
+    const measured = await this.generator.ask({ port: server.port, input: this.input, ...request });
+    const { cpuSeconds, rssBytes, eventLoopP99Ms, eventLoopWorstMs } = await server.process.ask({ op: 'usage' });
+    const { generatorCpuSeconds, ...load } = measured;
+    return {
+      ...load,
+      generatorCpuSeconds,
+      serverCpuSeconds: cpuSeconds,
+      rssBytes,
+      eventLoopP99Ms,
+      eventLoopWorstMs,
+    };
+  }
+
+  /** Milliseconds of each run of our session alone. */
+  async bare(batch, seconds) {
+    const { ms } = await this.own.process.ask({ op: 'bare', batch, shape: this.input.shape.slice(1), seconds });
+    return ms;
+  }
+
+  async [Symbol.asyncDispose]() {
+    for (const { process } of this.servers) await process.close();
+    await this.generator.close();
+    await this.#network?.[Symbol.asyncDispose]();
+  }
+}

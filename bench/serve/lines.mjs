@@ -1,0 +1,10 @@
+import { createInterface } from 'node:readline';
+
+/** The far end of EngineProcess: answers each line of standard input, a request in JSON, with one of its own. */
+export async function answerLines(operations) {
+  for await (const line of createInterface({ input: process.stdin })) {
+    const { op, ...request } = JSON.parse(line);
+    const said = await Promise.resolve(operations[op](request)).catch(({ message }) => ({ error: message }));
+    process.stdout.write(`${JSON.stringify(said)}\n`);
+  }
+}

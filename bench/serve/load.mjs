@@ -1,0 +1,112 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { percentile } from '../../dist/bench/statistics.js';
+import { Connection } from './connection.mjs';
+
+// Load on a server: closed-loop (so many clients, each sends as soon as it is answered) and open-loop (requests come when
+// they come, whether or not the server keeps up).
+
+/** What became of requests, and how long that took. */
+class Tally {
+  statuses = {};
+  /** Connections that broke while they waited for an answer. */
+  resets = 0;
+  ms = [];
+
+  async count(sent, started) {
+    let status;
+    try {
+      status = await sent;
+    } catch {
+      this.resets++;
+      return;
+    }
+    this.statuses[status] = (this.statuses[status] ?? 0) + 1;
+    if (status === 200) this.ms.push(performance.now() - started);
+  }
+
+  summary(seconds) {
+    const [p50, p99, worst] = [0.5, 0.99, 1].map((share) => (this.ms.length ? percentile(this.ms, share) : 0));
+    const answered = this.statuses[200] ?? 0;
+    return { seconds, perSecond: answered / seconds, statuses: this.statuses, resets: this.resets, p50, p99, worst };
+  }
+}
+
+/**
+ * @param options.seconds how long is measured, after a quarter of that, and at most a second, to get going; or
+ * @param options.requests how many are sent.
+ */
+export async function closedLoop({ port, request, connections, seconds = Number.POSITIVE_INFINITY, requests }) {
+  const warmUp = requests ? 0 : Math.min(1, seconds / 4);
+  const began = performance.now() + 1000 * warmUp;
+  const end = began + 1000 * seconds;
+  let left = requests ?? Number.POSITIVE_INFINITY;
+  const tally = new Tally();
+  const forgotten = new Tally();
+  const clients = Array.from({ length: connections }, async () => {
+    let connection = new Connection(port);
+    for (let now = performance.now(); now < end && left-- > 0; now = performance.now()) {
+      await (now < began ? forgotten : tally).count(connection.send(request), now);
+      if (!connection.isOpen) connection = new Connection(port);
+    }
+    connection.close();
+  });
+  await Promise.all(clients);
+  return tally.summary((performance.now() - began) / 1000);
+}
+
+/**
+ * Poisson arrivals of `rate` a second. Times count from when a request was meant to be sent: had the server, or this
+ * process, fallen behind, that would show.
+ */
+export async function openLoop({ port, request, rate, seconds, maxConnections, seed = 1 }) {
+  const tally = new Tally();
+  const next = mulberry32(seed);
+  const idle = [];
+  const late = [];
+  let open = 0;
+  const underWay = new Set();
+
+  const dispatch = (intended) => {
+    let connection = idle.pop();
+    while (connection && !connection.isOpen) {
+      open--;
+      connection = idle.pop();
+    }
+    if (!connection) {
+      if (open >= maxConnections) {
+        late.push(intended);
+        return;
+      }
+      connection = new Connection(port);
+      open++;
+    }
+    const done = tally.count(connection.send(request), intended).then(() => {
+      underWay.delete(done);
+      idle.push(connection);
+      if (late.length > 0) dispatch(late.shift());
+    });
+    underWay.add(done);
+  };
+
+  const began = performance.now();
+  const end = began + 1000 * seconds;
+  for (let due = began; due < end; due -= (1000 / rate) * Math.log(1 - next())) {
+    // A timer of 0 ms would be one of 1 ms: what is due is sent now.
+    if (due > performance.now()) await sleep(due - performance.now());
+    dispatch(due);
+  }
+  while (underWay.size > 0) await Promise.all(underWay);
+  for (const connection of idle) connection.close();
+  return tally.summary(seconds);
+}
+
+/** A seed makes the same arrivals every time. */
+function mulberry32(seed) {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let x = Math.imul(state ^ (state >>> 15), 1 | state);
+    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
+    return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
