@@ -44,11 +44,24 @@ const versions = { 'resnet-native': ownVersion(), node: process.version };
 const before = existsSync(out) ? JSON.parse(readFileSync(out, 'utf8')) : undefined;
 // Parts measured elsewhere would not belong together.
 const same = before?.machine.cpu === machine.cpu && before.arch === arch && before.threads === threads;
-let results = { format: SERVE_FORMAT, version: 1, arch, threads, machine, versions, ...(same && { parts: before.parts }) };
+let results = {
+  format: SERVE_FORMAT,
+  version: 1,
+  arch,
+  threads,
+  machine,
+  versions,
+  ...(same && { parts: before.parts }),
+};
 for (const part of parts) {
   const date = new Date().toISOString();
   const command = ['node bench/serve.mjs', ...process.argv.slice(2)].join(' ');
-  const measured = await PARTS[part]({ arch, threads, scale, log: (text) => console.log(`${part}: ${text}`) });
+  const measured = await PARTS[part]({
+    arch,
+    threads,
+    scale,
+    log: (text) => console.log(`${part}: ${text}`),
+  });
   results = { ...results, parts: { ...results.parts, [part]: { date, command, ...measured } } };
   await writeFile(out, `${JSON.stringify(results)}\n`);
 }

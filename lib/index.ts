@@ -68,10 +68,11 @@ export {
 export { add } from './nn/functional.js';
 export * as nn from './nn/index.js';
 export { attachSession } from './runtime/attach.js';
-export type { BatcherStats, BatchReport, Timing } from './runtime/batch-stats.js';
+export type { BatcherStats, BatchReport, RunReport, Timing } from './runtime/batch-stats.js';
 export { Batcher, type BatcherOptions, type BatchRunOptions, type BatchSession } from './runtime/batcher.js';
 export type { Compilable } from './runtime/compilable.js';
 export type { CompileOptions, ComputeDType } from './runtime/compile.js';
+export { DeviceTurns } from './runtime/device-turns.js';
 export { type Device, devices } from './runtime/devices.js';
 export {
   type HostedSession,

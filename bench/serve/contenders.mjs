@@ -59,7 +59,9 @@ export class Contenders {
   async load(server, request) {
     await server.process.ask({ op: 'usage' });
     const measured = await this.generator.ask({ port: server.port, input: this.input, ...request });
-    const { cpuSeconds, rssBytes, eventLoopP99Ms, eventLoopWorstMs } = await server.process.ask({ op: 'usage' });
+    const { cpuSeconds, rssBytes, eventLoopP99Ms, eventLoopWorstMs } = await server.process.ask({
+      op: 'usage',
+    });
     const { generatorCpuSeconds, ...load } = measured;
     return {
       ...load,
@@ -73,7 +75,12 @@ export class Contenders {
 
   /** Milliseconds of each run of our session alone. */
   async bare(batch, seconds) {
-    const { ms } = await this.own.process.ask({ op: 'bare', batch, shape: this.input.shape.slice(1), seconds });
+    const { ms } = await this.own.process.ask({
+      op: 'bare',
+      batch,
+      shape: this.input.shape.slice(1),
+      seconds,
+    });
     return ms;
   }
 

@@ -25,9 +25,19 @@ class Tally {
   }
 
   summary(seconds) {
-    const [p50, p99, worst] = [0.5, 0.99, 1].map((share) => (this.ms.length ? percentile(this.ms, share) : 0));
+    const [p50, p99, worst] = [0.5, 0.99, 1].map((share) =>
+      this.ms.length ? percentile(this.ms, share) : 0,
+    );
     const answered = this.statuses[200] ?? 0;
-    return { seconds, perSecond: answered / seconds, statuses: this.statuses, resets: this.resets, p50, p99, worst };
+    return {
+      seconds,
+      perSecond: answered / seconds,
+      statuses: this.statuses,
+      resets: this.resets,
+      p50,
+      p99,
+      worst,
+    };
   }
 }
 
@@ -35,7 +45,13 @@ class Tally {
  * @param options.seconds how long is measured, after a quarter of that, and at most a second, to get going; or
  * @param options.requests how many are sent.
  */
-export async function closedLoop({ port, request, connections, seconds = Number.POSITIVE_INFINITY, requests }) {
+export async function closedLoop({
+  port,
+  request,
+  connections,
+  seconds = Number.POSITIVE_INFINITY,
+  requests,
+}) {
   const warmUp = requests ? 0 : Math.min(1, seconds / 4);
   const began = performance.now() + 1000 * warmUp;
   const end = began + 1000 * seconds;
@@ -60,7 +76,8 @@ export async function closedLoop({ port, request, connections, seconds = Number.
  */
 export async function openLoop({ port, request, rate, seconds, maxConnections, seed = 1 }) {
   const tally = new Tally();
-  const next = mulberry32(seed);
+  const random = mulberry32(seed);
+  const gap = () => (-1000 / rate) * Math.log(1 - random());
   const idle = [];
   const late = [];
   let open = 0;
@@ -90,7 +107,7 @@ export async function openLoop({ port, request, rate, seconds, maxConnections, s
 
   const began = performance.now();
   const end = began + 1000 * seconds;
-  for (let due = began; due < end; due -= (1000 / rate) * Math.log(1 - next())) {
+  for (let due = began; due < end; due += gap()) {
     // A timer of 0 ms would be one of 1 ms: what is due is sent now.
     if (due > performance.now()) await sleep(due - performance.now());
     dispatch(due);

@@ -35,7 +35,8 @@ async function closed(options) {
   }
   for (const cell of bare) cell.imagesPerSecond = median(cell.rounds);
   const best = Math.max(...bare.map(({ imagesPerSecond }) => imagesPerSecond));
-  for (const { batch, imagesPerSecond } of bare) options.log(`bare session, batch ${batch}: ${imagesPerSecond.toFixed(1)} images/s`);
+  for (const { batch, imagesPerSecond } of bare)
+    options.log(`bare session, batch ${batch}: ${imagesPerSecond.toFixed(1)} images/s`);
   for (const cell of cells) {
     const of = (key) => median(cell.rounds.map((round) => round[key]));
     cell.imagesPerSecond = of('perSecond');

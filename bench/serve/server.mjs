@@ -40,7 +40,12 @@ function usage() {
     Math.max(0, nanoseconds / 1e6 - TIMER_MS),
   );
   delays.reset();
-  return { cpuSeconds: (user + system) / 1e6, rssBytes: process.memoryUsage.rss(), eventLoopP99Ms, eventLoopWorstMs };
+  return {
+    cpuSeconds: (user + system) / 1e6,
+    rssBytes: process.memoryUsage.rss(),
+    eventLoopP99Ms,
+    eventLoopWorstMs,
+  };
 }
 
 await answerLines({
@@ -50,6 +55,8 @@ await answerLines({
   usage,
   batches: () => {
     const { batchSizes } = server.models.get('model').batcher.stats();
-    return Object.fromEntries([...batchSizes].map(([rows, { count, totalMs }]) => [rows, { count, totalMs }]));
+    return Object.fromEntries(
+      [...batchSizes].map(([rows, { count, totalMs }]) => [rows, { count, totalMs }]),
+    );
   },
 });

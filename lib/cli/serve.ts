@@ -10,7 +10,7 @@ const EXAMPLES = `
 Examples:
   resnet-native serve                                      the model of digits that the package ships
   resnet-native serve --model resnet50=resnet50:IMAGENET1K_V2 --port 8000
-  resnet-native serve --model a=resnet18:a.pth --model b=b.safetensors --outputs logits,avgpool
+  resnet-native serve --model a=resnet18:a.pth --model b=b.safetensors --device a=cpu --device b=cuda:0,cuda:1
   resnet-native serve --host 0.0.0.0 --tls-key key.pem --tls-cert cert.pem --log
 
 With RESNET_NATIVE_TOKEN in the environment, requests need the header "Authorization: Bearer TOKEN".
@@ -21,8 +21,10 @@ interface ServeOptions {
   readonly outputs: readonly string[];
   readonly host: string;
   readonly port: number;
-  readonly grpcPort?: number;
-  readonly device: string;
+  readonly grpcPort: number;
+  readonly grpc: boolean;
+  /** By the name of the model; those of all others under ''. */
+  readonly device: ReadonlyMap<string, readonly string[]>;
   readonly dtype: string;
   readonly threads?: number;
   readonly maxBatch: number;
@@ -47,8 +49,14 @@ export function addServe(program: Command, signal: AbortSignal): void {
     ])
     .option('--host <address>', 'where to listen; 0.0.0.0 is everywhere', '127.0.0.1')
     .option('--port <n>', '0 takes any that is free', integer('--port', 0), 8000)
-    .option('--grpc-port <n>', 'for gRPC too, say 8001 (default: no gRPC)', integer('--grpc-port', 0))
-    .option('--device <device>', 'auto, cpu, cuda, cuda:1, … or reference', 'auto')
+    .option('--grpc-port <n>', 'for gRPC; 0 takes any that is free', integer('--grpc-port', 0), 8001)
+    .option('--no-grpc', 'HTTP only')
+    .option(
+      '--device <devices>',
+      'auto, cpu, cuda, cuda:1, …; several, with commas: all models on each; NAME=…: of that model only',
+      collectDevices,
+      new Map([['', ['auto']]]),
+    )
     .option('--dtype <dtype>', 'float32, tf32, float16, bfloat16 or int8', 'float32')
     .option('--threads <n>', 'of the CPU (default: all there are)', integer('--threads', 1))
     .option('--max-batch <n>', 'images that run together', integer('--max-batch', 1), 32)
@@ -64,7 +72,7 @@ export function addServe(program: Command, signal: AbortSignal): void {
 }
 
 async function serve(options: ServeOptions, signal: AbortSignal): Promise<void> {
-  const server = await createServer(await serverOptions(options));
+  const server = await createServer(serverOptions(options));
   const stopped = untilStopped(signal);
   try {
     console.log(`Serving ${server.models.list().map(describe).join(', ')}`);
@@ -78,23 +86,28 @@ async function serve(options: ServeOptions, signal: AbortSignal): Promise<void> 
   throwIfAborted(signal);
 }
 
-function describe({ name, session }: ReturnType<InferenceServer['models']['get']>): string {
-  return `${name} (${session.device}, ${session.dtype})`;
+function describe({ name, sessions, session }: ReturnType<InferenceServer['models']['get']>): string {
+  return `${name} (${sessions.map(({ device }) => device).join(', ')}, ${session.dtype})`;
 }
 
-async function serverOptions(options: ServeOptions): Promise<ServerOptions> {
-  const { host, port, outputs, device, dtype, threads, maxBatch, maxQueue, maxDelay: maxDelayMs } = options;
-  const { tlsKey, tlsCert, bodyLimit, grpcPort, repository = false, log = false } = options;
+function serverOptions(options: ServeOptions): ServerOptions {
+  const { host, port, outputs, dtype, threads, maxBatch, maxQueue, maxDelay: maxDelayMs } = options;
+  const { tlsKey, tlsCert, bodyLimit, grpc, repository = false, log = false } = options;
   if ((tlsKey === undefined) !== (tlsCert === undefined)) {
     throw wrongUsage('--tls-key and --tls-cert go together');
   }
-  const models = options.model.length > 0 ? options.model : [`digits=${SHIPPED_MODEL}`];
+  const models = (options.model.length > 0 ? options.model : [`digits=${SHIPPED_MODEL}`]).map(modelEntry);
+  const unknown = [...options.device.keys()].find((name) => name && !models.some(([it]) => it === name));
+  if (unknown !== undefined) throw wrongUsage(`--device names ${unknown}, which is no model of --model`);
+  const device = options.device.get('');
   return {
-    models: Object.fromEntries(await Promise.all(models.map(modelEntry))),
-    defaults: { outputs, device, dtype: dtype as ComputeDType, threads, maxBatch, maxQueue, maxDelayMs },
+    models: Object.fromEntries(
+      models.map(([name, model]) => [name, { model, device: options.device.get(name) ?? device }]),
+    ),
+    defaults: { outputs, dtype: dtype as ComputeDType, threads, maxBatch, maxQueue, maxDelayMs },
     host,
     port,
-    grpcPort,
+    grpcPort: grpc ? options.grpcPort : undefined,
     bodyLimit,
     repository,
     token: process.env.RESNET_NATIVE_TOKEN || undefined,
@@ -103,14 +116,14 @@ async function serverOptions(options: ServeOptions): Promise<ServerOptions> {
   };
 }
 
-/** `NAME=ARCH:WEIGHTS` or `NAME=FILE`. A file is served by its path, so that it can be loaded again. */
-async function modelEntry(text: string): Promise<[string, ServedModelOptions]> {
+/** `NAME=ARCH:WEIGHTS` or `NAME=FILE`. Files are read when the model is loaded, so that it can be loaded again. */
+function modelEntry(text: string): [name: string, model: ServedModelOptions['model']] {
   const [, name, arch, what] = /^([^=]+)=(?:([a-z]\w+):(?!\/\/|\\))?(.+)$/.exec(text) ?? [];
   if (name === undefined || what === undefined) {
     throw wrongUsage(`Expected NAME=ARCH:WEIGHTS or NAME=FILE for --model but received ${text}`);
   }
-  if (arch === undefined) return [name, { model: what }];
-  return [name, { model: await chooseModel({ arch, weights: what, device: 'auto', dtype: 'float32' }) }];
+  if (arch === undefined) return [name, what];
+  return [name, () => chooseModel({ arch, weights: what, device: 'auto', dtype: 'float32' })];
 }
 
 /** Until SIGTERM or the first Ctrl-C. Whoever sends SIGTERM twice wants the end now. */
@@ -129,6 +142,13 @@ function untilStopped(signal: AbortSignal): Promise<void> {
 function collect(value: string, before: readonly string[]): string[] {
   if (!value.includes('=')) throw new InvalidArgumentError('Expected NAME=ARCH:WEIGHTS or NAME=FILE.');
   return [...before, value];
+}
+
+/** `DEVICE,…` or `NAME=DEVICE,…` */
+function collectDevices(value: string, before: ReadonlyMap<string, readonly string[]>) {
+  const [, name = '', list] = /^(?:([^=]+)=)?(.+)$/.exec(value) ?? [];
+  if (list === undefined) throw new InvalidArgumentError('Expected DEVICE or NAME=DEVICE.');
+  return new Map([...before, [name, names(list)]]);
 }
 
 function names(list: string): string[] {

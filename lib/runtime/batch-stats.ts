@@ -9,6 +9,12 @@ export interface BatchReport {
   readonly failed: boolean;
 }
 
+/** What the batch of a request came to, for that request. */
+export interface RunReport extends Omit<BatchReport, 'queueMs'> {
+  /** How long the request had waited when its batch started, in milliseconds. */
+  readonly queueMs: number;
+}
+
 /** How many times something was measured, and what came out, in milliseconds. */
 export interface Timing {
   readonly count: number;

@@ -1,9 +1,18 @@
 import { AbortError, ResNetError } from '../errors.js';
 import { checkInteger, invalid } from '../is.js';
-import { Tensor } from '../tensor.js';
+import type { Tensor } from '../tensor.js';
+import { Batch, type Request } from './batch.js';
 import { checkBatch } from './batch-input.js';
 import { BatchMemory } from './batch-memory.js';
-import { type BatcherStats, type BatchReport, type Outcomes, StatsRecorder } from './batch-stats.js';
+import {
+  type BatcherStats,
+  type BatchReport,
+  type Outcomes,
+  type RunReport,
+  StatsRecorder,
+} from './batch-stats.js';
+import { DeviceTurns, type Share, type Turns } from './device-turns.js';
+import { GrowthLimits } from './growth-limit.js';
 import { LaneQueue, rowsOf } from './lane-queue.js';
 import type { Results, Session } from './session.js';
 
@@ -14,8 +23,10 @@ export interface BatcherOptions {
   readonly maxQueue?: number | undefined;
   /** How long a request may wait for others to fill its batch while a context is free. Default 0: not at all. */
   readonly maxDelayMs?: number | undefined;
-  /** How many batches run at once. Default: the contexts that a session of that device has, CPU 1 and CUDA 2. */
+  /** How many batches run at once on a session. Default: the contexts that a session of that device has, CPU 1 and CUDA 2. */
   readonly contexts?: number | undefined;
+  /** Shared by batchers that take turns on their devices; it then says how many batches run at once. Default: its own. */
+  readonly turns?: DeviceTurns | undefined;
   /** Is told of every batch that has run, after its requests are answered. */
   readonly onBatch?: ((report: BatchReport) => void) | undefined;
 }
@@ -27,30 +38,18 @@ export interface BatchRunOptions {
   readonly priority?: number | undefined;
   /** Milliseconds from now after which nobody needs the result. Default: none. */
   readonly deadlineMs?: number | undefined;
+  /** Is told of the batch that the request ran in, before its result is there. */
+  readonly onRun?: ((report: RunReport) => void) | undefined;
 }
 
 /** What a batcher needs of a session. */
 export type BatchSession = Pick<Session, 'run' | 'maxBatch' | 'channels' | 'device'>;
 
-interface Request {
-  readonly tensor: Tensor;
-  readonly lane: string;
-  readonly rows: number;
-  readonly priority: number;
-  readonly since: number;
-  readonly resolve: (results: Results) => void;
-  readonly reject: (error: unknown) => void;
-  /** Ends the timer and the listener. */
-  release: () => void;
-  batch: Batch | undefined;
-}
-
-interface Batch {
-  readonly requests: Request[];
-  /** Requests whose results somebody still waits for. */
-  readonly waiting: Set<Request>;
-  readonly controller: AbortController;
-  readonly started: number;
+/** A session with its share of its device's turns. */
+interface Worker {
+  readonly session: BatchSession;
+  readonly turns: Turns;
+  readonly share: Share;
 }
 
 // Node's timers take no longer ones.
@@ -58,18 +57,18 @@ const MAX_MS = 2 ** 31 - 1;
 
 /**
  * Runs many small requests as few large batches. A free execution context takes at once what waits, up to `maxBatch`
- * images; while all are busy, requests gather. Requests made in one turn of the event loop are gathered too. Requests
- * of different image sizes, types or layouts never share a batch.
+ * images and no more than make an image cheaper; while all are busy, requests gather. Requests made in one turn of the
+ * event loop are gathered too. Requests of different image sizes, types or layouts never share a batch.
  */
 export class Batcher {
   readonly maxBatch: number;
   readonly maxQueue: number;
-  readonly #session: BatchSession;
+  readonly #workers: readonly [Worker, ...Worker[]];
   readonly #maxDelayMs: number;
-  readonly #contexts: number;
   readonly #onBatch: (report: BatchReport) => void;
   readonly #queue = new LaneQueue<Request>();
   readonly #stats = new StatsRecorder();
+  readonly #limits: GrowthLimits;
   readonly #memory: BatchMemory;
   readonly #running = new Set<Batch>();
   #dispatchPlanned = false;
@@ -79,21 +78,27 @@ export class Batcher {
 
   /**
    * The session stays the caller's: close it after the batcher.
+   * @param sessions one, or several of the same model, on devices of their own: whichever is free takes what waits.
    * @throws ResNetError `INVALID_ARGUMENT`.
    */
-  constructor(session: BatchSession, options: BatcherOptions = {}) {
-    if (typeof session?.run !== 'function') throw invalid('session', 'a session', session);
-    const { maxBatch = session.maxBatch, maxQueue = 256, maxDelayMs = 0, onBatch } = options;
-    const contexts = options.contexts ?? (session.device.startsWith('cuda') ? 2 : 1);
-    this.#session = session;
-    this.maxBatch = checkInteger('maxBatch', maxBatch, 1, session.maxBatch);
+  constructor(sessions: BatchSession | readonly BatchSession[], options: BatcherOptions = {}) {
+    const all: readonly BatchSession[] = Array.isArray(sessions) ? sessions : [sessions];
+    if (all.length === 0 || !all.every((session) => typeof session?.run === 'function'))
+      throw invalid('session', 'a session', sessions);
+    const largest = Math.min(...all.map((session) => session.maxBatch));
+    const { maxBatch = largest, maxQueue = 256, maxDelayMs = 0, contexts, onBatch } = options;
+    this.maxBatch = checkInteger('maxBatch', maxBatch, 1, largest);
     this.maxQueue = checkInteger('maxQueue', maxQueue, 1);
     this.#maxDelayMs = checkMs('maxDelayMs', maxDelayMs, 0);
-    this.#contexts = checkInteger('contexts', contexts, 1);
+    if (contexts !== undefined) checkInteger('contexts', contexts, 1);
     if (onBatch !== undefined && typeof onBatch !== 'function')
       throw invalid('onBatch', 'a function', onBatch);
+    const deviceTurns = options.turns ?? new DeviceTurns(contexts);
+    if (!(deviceTurns instanceof DeviceTurns)) throw invalid('turns', 'DeviceTurns', deviceTurns);
     this.#onBatch = onBatch ?? (() => undefined);
-    this.#memory = new BatchMemory(this.#contexts);
+    this.#workers = all.map((session) => this.#worker(session, deviceTurns.of(session.device))) as [Worker];
+    this.#limits = new GrowthLimits(this.maxBatch);
+    this.#memory = new BatchMemory(this.#workers.reduce((sum, { turns }) => sum + turns.slots, 0));
   }
 
   /**
@@ -104,28 +109,37 @@ export class Batcher {
    * throws; AbortError.
    */
   async run(tensor: Tensor, options: BatchRunOptions = {}): Promise<Results> {
-    const { n, h, w } = checkBatch(tensor, { channels: this.#session.channels, maxBatch: this.maxBatch });
-    const { signal, priority = 0, deadlineMs } = options;
+    const [{ session }] = this.#workers;
+    const { n, h, w } = checkBatch(tensor, { channels: session.channels, maxBatch: this.maxBatch });
+    const { signal, priority = 0, deadlineMs, onRun = () => undefined } = options;
     if (signal !== undefined && !(signal instanceof AbortSignal))
       throw invalid('signal', 'an AbortSignal', signal);
     if (!Number.isFinite(priority)) throw invalid('priority', 'a finite number', priority);
     if (deadlineMs !== undefined) checkMs('deadlineMs', deadlineMs, Number.MIN_VALUE);
+    if (typeof onRun !== 'function') throw invalid('onRun', 'a function', onRun);
     if (this.#closing)
       throw new ResNetError('SESSION_CLOSED', 'The batcher is closed: it takes no more requests');
     if (signal?.aborted) throw new AbortError(signal.reason);
-    if (this.#queue.size >= this.maxQueue) {
-      this.#stats.count('refused');
-      throw new ResNetError('QUEUE_FULL', `${this.maxQueue} requests are waiting already; try again later`);
-    }
+    this.checkRoom();
     const lane = `${tensor.dtype} ${tensor.layout} ${h}x${w}`;
     return new Promise<Results>((resolve, reject) => {
       const since = performance.now();
-      const settlers = { resolve, reject, release: () => undefined, batch: undefined };
+      const settlers = { resolve, reject, onRun, release: () => undefined, batch: undefined };
       const request: Request = { tensor, lane, rows: n, priority, since, ...settlers };
       request.release = this.#watch(request, signal, deadlineMs);
       this.#queue.add(request);
       this.#planDispatch();
     });
+  }
+
+  /**
+   * Says what `run` would, before there is an input to run: a server need not read what it will refuse.
+   * @throws ResNetError `QUEUE_FULL`.
+   */
+  checkRoom(): void {
+    if (this.#queue.size < this.maxQueue) return;
+    this.#stats.count('refused');
+    throw new ResNetError('QUEUE_FULL', `${this.maxQueue} requests are waiting already; try again later`);
   }
 
   /** What it has done so far and does now. */
@@ -146,6 +160,11 @@ export class Batcher {
     return this.close();
   }
 
+  #worker(session: BatchSession, turns: Turns): Worker {
+    const worker: Worker = { session, turns, share: turns.join(() => this.#startBatch(worker)) };
+    return worker;
+  }
+
   /** Gives the request up at its deadline or when its signal aborts; returns what ends the watch. */
   #watch(request: Request, signal: AbortSignal | undefined, deadlineMs: number | undefined): () => void {
     const cancel = () => this.#giveUp(request, 'cancelled', new AbortError(signal?.reason));
@@ -164,10 +183,8 @@ export class Batcher {
   #giveUp(request: Request, outcome: keyof Outcomes, error: Error): void {
     request.release();
     this.#stats.count(outcome);
-    const { batch } = request;
-    if (batch) {
-      batch.waiting.delete(request);
-      if (batch.waiting.size === 0) batch.controller.abort();
+    if (request.batch) {
+      request.batch.drop(request);
     } else {
       this.#queue.remove(request);
       this.#planDispatch();
@@ -185,14 +202,20 @@ export class Batcher {
     });
   }
 
+  /** Asks for a turn on every device while something is ready to run. */
   #dispatch(): void {
-    while (this.#running.size < this.#contexts) {
-      const requests = this.#queue.take(this.maxBatch, (lane) => this.#msUntilReady(lane) <= 0);
-      if (requests.length === 0) break;
-      void this.#runBatch(requests);
+    for (const { turns, share } of this.#workers) {
+      if (this.#hasReady()) turns.ask(share);
     }
     this.#planDelayed();
-    if (this.#queue.size === 0 && this.#running.size === 0) this.#closed();
+    if (!this.#closing || this.#queue.size > 0 || this.#running.size > 0) return;
+    for (const { turns, share } of this.#workers) turns.leave(share);
+    this.#closed();
+  }
+
+  #hasReady(): boolean {
+    for (const lane of this.#queue.lanes()) if (this.#msUntilReady(lane) <= 0) return true;
+    return false;
   }
 
   /** How long a lane still waits for others to fill its batch. */
@@ -204,34 +227,57 @@ export class Batcher {
 
   #planDelayed(): void {
     clearTimeout(this.#delayTimer);
-    if (this.#maxDelayMs === 0 || this.#queue.size === 0 || this.#running.size >= this.#contexts) return;
+    if (this.#maxDelayMs === 0) return;
     const waits = Array.from(this.#queue.lanes(), (lane) => this.#msUntilReady(lane));
-    this.#delayTimer = setTimeout(() => this.#dispatch(), Math.max(1, Math.ceil(Math.min(...waits))));
+    // Those that are ready have asked for their turn.
+    const next = Math.min(...waits.filter((ms) => ms > 0));
+    if (next < Number.POSITIVE_INFINITY)
+      this.#delayTimer = setTimeout(() => this.#dispatch(), Math.max(1, Math.ceil(next)));
   }
 
-  async #runBatch(taken: readonly Request[]): Promise<void> {
-    const requests = taken.filter((request) => this.#stillHasData(request));
-    if (requests.length === 0) return;
-    const started = performance.now();
-    const batch = { requests, waiting: new Set(requests), controller: new AbortController(), started };
+  /** Takes what may run together and runs it; false if nothing does. */
+  #startBatch(worker: Worker): boolean {
+    const isReady = (lane: readonly Request[]) => this.#msUntilReady(lane) <= 0;
+    let good: Request[] = [];
+    while (good.length === 0) {
+      const taken = this.#queue.take((lane) => this.#rowsToTake(lane), isReady);
+      if (taken.length === 0) return false;
+      good = taken.filter((request) => this.#stillHasData(request));
+    }
+    void this.#runBatch(worker, new Batch(good as [Request, ...Request[]]));
+    this.#dispatch();
+    return true;
+  }
+
+  #rowsToTake(lane: readonly Request[]): number {
+    const [{ lane: name }] = lane as [Request];
+    return this.#limits.of(name).rows(Math.min(rowsOf(lane), this.maxBatch));
+  }
+
+  async #runBatch({ session, turns, share }: Worker, batch: Batch): Promise<void> {
     this.#running.add(batch);
-    for (const request of requests) request.batch = batch;
     let settle: () => void;
     let failed = false;
     try {
-      const results = await this.#compute(batch);
+      const results = await batch.compute(session, this.#memory);
       settle = () => this.#resolve(batch, results);
     } catch (error) {
       failed = true;
       settle = () => this.#reject(batch, error);
     }
     this.#running.delete(batch);
-    const report = reportOf(batch, failed);
+    const report = batch.report(failed);
     this.#stats.add(report);
+    if (!failed) this.#limits.of(batch.requests[0].lane).add(report.rows, report.computeMs);
     // The context that is free now gets its next batch first; only then are the results of this one cut up.
-    this.#dispatch();
+    if (this.#hasReady()) turns.ask(share);
+    turns.done(share, report.computeMs);
     settle();
+    for (const [i, request] of batch.requests.entries()) {
+      if (batch.waiting.has(request)) request.onRun({ ...report, queueMs: report.queueMs[i] as number });
+    }
     this.#onBatch(report);
+    this.#dispatch();
   }
 
   /** A buffer can have been detached while its request waited: that must not fail the others of the batch. */
@@ -244,27 +290,11 @@ export class Batcher {
     return false;
   }
 
-  async #compute({ requests, controller: { signal } }: Batch): Promise<Results> {
-    const [first, ...rest] = requests.map(({ tensor }) => tensor);
-    if (first === undefined) return {};
-    if (rest.length === 0) return this.#session.run(first, { signal });
-    const input = this.#memory.assemble([first, ...rest]);
-    try {
-      return await this.#session.run(input, { signal });
-    } finally {
-      this.#memory.giveBack(input);
-    }
-  }
-
-  #resolve({ requests, waiting }: Batch, results: Results): void {
-    let row = 0;
-    for (const request of requests) {
-      const start = row;
-      row += request.rows;
-      if (!waiting.has(request)) continue;
+  #resolve(batch: Batch, results: Results): void {
+    for (const [request, own] of batch.split(results)) {
       request.release();
       this.#stats.count('completed');
-      request.resolve(requests.length === 1 ? results : rowsFrom(results, start, row));
+      request.resolve(own);
     }
   }
 
@@ -275,21 +305,6 @@ export class Batcher {
       request.reject(error);
     }
   }
-}
-
-function reportOf({ requests, started }: Batch, failed: boolean): BatchReport {
-  const queueMs = requests.map(({ since }) => started - since);
-  return { rows: rowsOf(requests), queueMs, computeMs: performance.now() - started, failed };
-}
-
-/** Rows `start` to `end` of every result: copies, so that whoever gets them may transfer them. */
-function rowsFrom(results: Results, start: number, end: number): Results {
-  const rows = Object.entries(results).map(([name, { data, shape }]) => {
-    const size = data.length / (shape[0] as number);
-    const part = data.slice(start * size, end * size);
-    return [name, Tensor.fromFloat32(part, [end - start, ...shape.slice(1)])] as const;
-  });
-  return Object.fromEntries(rows);
 }
 
 function checkMs(name: string, value: unknown, min: number): number {

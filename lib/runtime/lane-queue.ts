@@ -41,15 +41,15 @@ export class LaneQueue<T extends Waiting> {
   }
 
   /**
-   * Takes a batch of up to `maxRows` from the lane whose turn it is, among those that `isReady`. The first of a lane is
-   * always taken; later ones that do not fit let others past.
+   * Takes a batch of up to `maxRows` of its lane from the lane whose turn it is, among those that `isReady`. The first of
+   * a lane is always taken; later ones that do not fit let others past.
    */
-  take(maxRows: number, isReady: (lane: readonly T[]) => boolean): T[] {
+  take(maxRows: (lane: readonly T[]) => number, isReady: (lane: readonly T[]) => boolean): T[] {
     let next: T[] | undefined;
     for (const lane of this.#lanes.values()) {
       if (isReady(lane) && (next === undefined || priorityOf(lane) > priorityOf(next))) next = lane;
     }
-    return next ? this.#takeFrom(next, maxRows) : [];
+    return next ? this.#takeFrom(next, maxRows(next)) : [];
   }
 
   /** The lanes, each in its order. */
@@ -62,7 +62,7 @@ export class LaneQueue<T extends Waiting> {
     const left: T[] = [];
     let rows = 0;
     for (const item of lane) {
-      const fits = rows + item.rows <= maxRows;
+      const fits = taken.length === 0 || rows + item.rows <= maxRows;
       if (fits) rows += item.rows;
       (fits ? taken : left).push(item);
     }

@@ -23,6 +23,11 @@ export class Metrics {
     ['route', 'method', 'status'],
     SECONDS,
   );
+  readonly #restarts = this.#counter(
+    'device_restarts_total',
+    'Times that a device was lost and its process started again',
+    ['model'],
+  );
   readonly #errors = this.#counter('errors_total', 'Requests answered with an error', ['code']);
 
   constructor(models: () => Models) {
@@ -49,6 +54,10 @@ export class Metrics {
   /** @param route its pattern, not the URL: there must be few. */
   request(route: string, method: string, status: number, ms: number): void {
     this.#requests.observe({ route, method, status: String(status) }, ms / 1000);
+  }
+
+  restart(model: string): void {
+    this.#restarts.inc({ model });
   }
 
   error(code: string): void {

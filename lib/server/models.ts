@@ -1,13 +1,20 @@
 import { didYouMean, invalid, show } from '../is.js';
 import type { BatchReport } from '../runtime/batch-stats.js';
-import type { Compilable } from '../runtime/compilable.js';
+import { DeviceTurns } from '../runtime/device-turns.js';
+import type { RestartEvent } from '../runtime/hosted/hosted-session.js';
 import { notFound, RequestError } from './request-error.js';
 import { ServedModel, type ServedModelOptions } from './served-model.js';
 
-/** A model to serve: itself, the path of its file, or either with options. */
-export type ModelSource = Compilable | string | ServedModelOptions;
+/** A model to serve: itself, the path of its file, what loads it, or any of these with options. */
+export type ModelSource = ServedModelOptions['model'] | ServedModelOptions;
 
 export type BatchListener = (model: string, report: BatchReport) => void;
+
+/** Who hears of what happens to models. */
+export interface ModelsListener {
+  readonly onBatch: BatchListener;
+  readonly onRestart: (model: string, event: RestartEvent) => void;
+}
 
 /** A model as a repository lists it. */
 export interface IndexEntry {
@@ -24,11 +31,13 @@ export class Models {
   /** Loads and unloads of a model happen one after the other. */
   readonly #changes = new Map<string, Promise<void>>();
   readonly #closing = new Set<Promise<void>>();
+  /** Models of one device take turns on it: fairly, and not in each other's way. */
+  readonly #turns = new DeviceTurns();
 
   constructor(
     sources: Readonly<Record<string, ModelSource>>,
     private readonly defaults: Partial<ServedModelOptions>,
-    private readonly onBatch: BatchListener,
+    private readonly listener: ModelsListener,
   ) {
     for (const [name, source] of Object.entries(sources)) {
       // Names are parts of URLs.
@@ -77,10 +86,17 @@ export class Models {
   index(): IndexEntry[] {
     return [...this.#options].map(([name, options]) => {
       const version = options.version ?? '1';
-      if (this.#served.has(name)) return { name, version, state: 'READY', reason: '' };
+      const model = this.#served.get(name);
+      if (model?.isReady) return { name, version, state: 'READY', reason: '' };
+      if (model) return { name, version, state: 'UNAVAILABLE', reason: 'its device is lost' };
       const state = this.#changes.has(name) ? 'LOADING' : 'UNAVAILABLE';
       return { name, version, state, reason: state === 'LOADING' ? '' : 'unloaded' };
     });
+  }
+
+  /** Whether every model that is served has a device to answer. */
+  get areReady(): boolean {
+    return this.list().every(({ isReady }) => isReady);
   }
 
   /** Loads every model. */
@@ -96,9 +112,11 @@ export class Models {
     const options = this.#options.get(name);
     if (!options) throw notFound(`There is no model ${show(name)}${didYouMean(name, this.#options.keys())}`);
     return this.#change(name, async () => {
-      const model = await ServedModel.open(name, { ...this.defaults, ...options }, (report) =>
-        this.onBatch(name, report),
-      );
+      const { onBatch, onRestart } = this.listener;
+      const model = await ServedModel.open(name, { ...this.defaults, ...options }, this.#turns, {
+        onBatch: (report) => onBatch(name, report),
+        onRestart: (event) => onRestart(name, event),
+      });
       this.#retire(this.#served.get(name));
       this.#served.set(name, model);
     });
@@ -138,11 +156,10 @@ export class Models {
 }
 
 function optionsOf(source: ModelSource): ServedModelOptions {
-  if (typeof source === 'string' || (typeof source === 'object' && source !== null && 'graph' in source)) {
-    return { model: source };
-  }
+  if (typeof source === 'string' || typeof source === 'function') return { model: source };
+  if (typeof source === 'object' && source !== null && 'graph' in source) return { model: source };
   if (typeof source !== 'object' || source === null || !('model' in source)) {
-    throw invalid('a model', 'a model, a path, or { model, … }', source);
+    throw invalid('a model', 'a model, a path, what loads one, or { model, … }', source);
   }
   return source;
 }

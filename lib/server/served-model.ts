@@ -4,18 +4,26 @@ import { loadModel } from '../models/load.js';
 import type { BatchReport } from '../runtime/batch-stats.js';
 import { Batcher, type BatcherOptions, type BatchRunOptions } from '../runtime/batcher.js';
 import type { Compilable } from '../runtime/compilable.js';
-import type { Results, Session } from '../runtime/session.js';
+import type { DeviceTurns } from '../runtime/device-turns.js';
+import type { RestartEvent } from '../runtime/hosted/hosted-session.js';
+import type { Results } from '../runtime/session.js';
 import { labelsFor } from '../tasks/classifier.js';
-import { createImagePath, type ImagePath, type ImageTaskOptions } from '../tasks/image-path.js';
+import { type ImageTaskOptions, withTransform } from '../tasks/image-path.js';
 import { Tensor } from '../tensor.js';
 import type { ClassificationTransform } from '../transforms/index.js';
+import { type ModelSession, openSession } from './model-session.js';
+import { type Carrier, type OnRun, traced } from './tracing.js';
 
 /** How a model is served. */
 export interface ServedModelOptions
-  extends ImageTaskOptions,
+  extends Omit<ImageTaskOptions, 'contexts' | 'device'>,
     Pick<BatcherOptions, 'maxQueue' | 'maxDelayMs'> {
-  /** The model, or the path that `loadModel` takes: a path can be loaded again. */
-  readonly model: Compilable | string;
+  /** The model, the path that `loadModel` takes, or what loads it: the last two can be loaded again. */
+  readonly model: Compilable | string | (() => Promise<Compilable>);
+  /** As `compile` takes it; of several devices whichever is free takes what waits. Default `auto`. */
+  readonly device?: string | readonly string[] | undefined;
+  /** Whether it gets a process of its own on each device. Default: on GPUs, whose faults would end the server's. */
+  readonly isolate?: boolean | undefined;
   /** What can be asked for. Default `['logits']`; image embeddings need a feature node, such as `avgpool`. */
   readonly outputs?: readonly string[] | undefined;
   /** Class names in the order of the logits. Default: those of the model. */
@@ -24,6 +32,14 @@ export interface ServedModelOptions
   readonly version?: string | undefined;
   /** The largest image that tensors may hold, in pixels. Default: 4 times the crop, and at least 448 × 448. */
   readonly maxPixels?: number | undefined;
+}
+
+/** Who hears of what happens to a model. */
+export interface ModelListener {
+  /** A batch has run. */
+  readonly onBatch: (report: BatchReport) => void;
+  /** A device was lost, and its process is started again. */
+  readonly onRestart: (event: RestartEvent) => void;
 }
 
 /** What happened to requests for a model, whatever way they came. Times in milliseconds. */
@@ -55,54 +71,79 @@ export class ServedModel {
     readonly version: string,
     readonly graph: Graph,
     readonly labels: readonly string[] | undefined,
+    readonly transform: ClassificationTransform,
     readonly maxPixels: number,
+    /** One a device, alike but for that. */
+    readonly sessions: readonly [ModelSession, ...ModelSession[]],
     readonly maxDelayMs: number,
-    private readonly path: ImagePath,
     batching: BatcherOptions,
   ) {
-    this.batcher = new Batcher(path.session, batching);
+    this.batcher = new Batcher(sessions, { ...batching, maxDelayMs });
   }
 
   /**
    * Loads, compiles and warms up a model.
-   * @param onBatch is told of every batch that has run.
-   * @throws what `loadModel`, `compile` and `new Batcher` throw.
+   * @param turns is shared by the models of a server.
+   * @throws what `loadModel`, `compile`, `hostSession` and `new Batcher` throw.
    */
   static async open(
     name: string,
     options: ServedModelOptions,
-    onBatch: (report: BatchReport) => void,
+    turns: DeviceTurns,
+    { onBatch, onRestart }: ModelListener,
   ): Promise<ServedModel> {
-    const { model: source, labels, version = '1', maxQueue, maxDelayMs = 0, maxPixels, ...rest } = options;
-    const model = typeof source === 'string' ? await loadModel(source) : source;
+    const { model: source, labels, version = '1', maxQueue, maxDelayMs = 0, maxPixels, ...others } = options;
+    const { device: on = 'auto', transform: wanted, ...compile } = others;
+    const model = withTransform(await read(source), wanted);
     const names = labelsFor(model, labels);
-    const path = await createImagePath(model, rest);
+    const { transform } = model;
+    const sessions: ModelSession[] = [];
     try {
-      const pixels = maxPixels ?? 4 * Math.max(path.transform.cropSize, 224) ** 2;
-      const batching = { maxQueue, maxDelayMs, onBatch };
-      const served = new ServedModel(name, version, model.graph, names, pixels, maxDelayMs, path, batching);
+      for (const device of [on].flat())
+        sessions.push(await openSession(model, { ...compile, device, onRestart }));
+      const pixels = maxPixels ?? 4 * Math.max(transform.cropSize, 224) ** 2;
+      const all = sessions as [ModelSession, ...ModelSession[]];
+      const batching = { maxQueue, turns, onBatch };
+      const { graph } = model;
+      const served = new ServedModel(
+        name,
+        version,
+        graph,
+        names,
+        transform,
+        pixels,
+        all,
+        maxDelayMs,
+        batching,
+      );
       await served.#warmUp();
       return served;
     } catch (error) {
-      await path.session.close();
+      await Promise.all(sessions.map((session) => session.close()));
       throw error;
     }
   }
 
-  get session(): Session {
-    return this.path.session;
+  /** What it runs on; of several devices the first. */
+  get session(): ModelSession {
+    return this.sessions[0];
   }
 
-  get transform(): ClassificationTransform {
-    return this.path.transform;
+  /** Whether a device is there to answer. */
+  get isReady(): boolean {
+    return this.sessions.some(({ isReady }) => isReady !== false);
   }
 
-  /** Keeps the model open while `work` is under way, and counts how it ended. */
-  async use<T>(work: () => Promise<T>): Promise<T> {
+  /**
+   * Keeps the model open while `work` is under way, and counts how it ended.
+   * @param carrier may hold the client's trace context.
+   */
+  async use<T>(carrier: Carrier, work: (onRun: OnRun) => Promise<T>): Promise<T> {
     this.#users++;
     const start = performance.now();
     try {
-      const result = await work();
+      const attributes = { 'resnet_native.model': this.name, 'resnet_native.version': this.version };
+      const result = await traced(`infer ${this.name}`, attributes, carrier, work);
       this.requests.succeeded++;
       this.requests.succeededMs += performance.now() - start;
       this.requests.lastInference = Date.now();
@@ -151,13 +192,20 @@ export class ServedModel {
   async close(): Promise<void> {
     if (this.#users > 0) await new Promise<void>((resolve) => (this.#unused = resolve));
     await this.batcher.close();
-    await this.session.close();
+    await Promise.all(this.sessions.map((session) => session.close()));
   }
 
-  /** The first run allocates: nobody should wait for that. */
+  /** The first runs allocate: nobody should wait for that, and what the memory cannot hold should be known now. */
   async #warmUp(): Promise<void> {
     const { cropSize } = this.transform;
-    const shape = [1, cropSize, cropSize, this.session.channels];
-    await this.session.run(Tensor.allocate(shape, 'uint8'));
+    for (const session of this.sessions) {
+      for (const images of [1, this.batcher.maxBatch])
+        await session.run(Tensor.allocate([images, cropSize, cropSize, session.channels], 'uint8'));
+    }
   }
+}
+
+async function read(source: ServedModelOptions['model']): Promise<Compilable> {
+  if (typeof source === 'string') return loadModel(source);
+  return typeof source === 'function' ? source() : source;
 }

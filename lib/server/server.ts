@@ -1,11 +1,10 @@
-import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
 import compress from '@fastify/compress';
 import type { Server as GrpcServer } from '@grpc/grpc-js';
-import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from 'fastify';
 import { ResNetError } from '../errors.js';
 import { checkInteger, didYouMean, invalid, show } from '../is.js';
 import { fileError } from '../weights/source.js';
@@ -15,6 +14,7 @@ import { imageRoutes } from './http/image-routes.js';
 import { openApi } from './http/openapi.js';
 import { type Gate, InFlight, operationRoutes, watchRequests } from './http/operations.js';
 import { isPage, pageRoutes } from './http/page.js';
+import { requestId } from './http/request-id.js';
 import { v2Routes } from './http/v2-routes.js';
 import { Metrics } from './metrics.js';
 import { type BatchListener, type ModelSource, Models } from './models.js';
@@ -45,7 +45,7 @@ export interface ServerOptions {
   readonly tls?: { readonly key: string; readonly cert: string } | undefined;
   /** As Fastify takes it: true for JSON lines on standard output. Default false. */
   readonly logger?: FastifyServerOptions['logger'];
-  /** Is told of every batch that has run: a place for traces. */
+  /** Is told of every batch that has run. */
   readonly onBatch?: BatchListener | undefined;
 }
 
@@ -152,12 +152,19 @@ export class InferenceServer {
 export async function createServer(options: ServerOptions): Promise<InferenceServer> {
   checkOptions(options);
   const tls = options.tls && (await readTls(options.tls));
-  const listeners: BatchListener[] = options.onBatch ? [options.onBatch] : [];
-  const models: Models = new Models(options.models, options.defaults ?? {}, (name, report) => {
-    for (const listener of listeners) listener(name, report);
+  const { onBatch } = options;
+  const models: Models = new Models(options.models, options.defaults ?? {}, {
+    onBatch: (name, report) => {
+      metrics.batch(name, report);
+      onBatch?.(name, report);
+    },
+    onRestart: (name, { reason, restarts }) => {
+      metrics.restart(name);
+      log?.error({ err: reason, model: name, restarts }, 'A device was lost: its process is started again');
+    },
   });
   const metrics = new Metrics(() => models);
-  listeners.unshift((name, report) => metrics.batch(name, report));
+  let log: FastifyBaseLogger | undefined;
   await models.loadAll().catch(async (error) => {
     await models.close();
     throw error;
@@ -165,13 +172,14 @@ export async function createServer(options: ServerOptions): Promise<InferenceSer
 
   const { token, repository = false, bodyLimit = bodyLimitFor(models) } = options;
   const app = createApp({ ...options, bodyLimit }, tls);
+  log = app.log;
   const inFlight = new InFlight();
   const isOpen = () => server.isOpen;
   const common = { models, serverVersion: VERSION, repository };
   const onError = (code: string) => metrics.error(code);
-  const grpc = createGrpcServer({ ...common, inFlight, isOpen, token, limit: bodyLimit, tls, onError });
+  const grpc = createGrpcServer({ ...common, inFlight, isOpen, token, limit: bodyLimit, tls, onError, log });
   const server: InferenceServer = new InferenceServer(app, models, inFlight, grpc, tls, options);
-  const gate: Gate = { isOpen, token, open: isPage, metrics };
+  const gate: Gate = { isOpen, isReady: () => isOpen() && models.areReady, token, open: isPage, metrics };
   watchRequests(app, gate, inFlight);
   answerErrors(app, ({ code }) => onError(code));
   await app.register(compress, { global: true, encodings: ['gzip', 'deflate'], threshold: 1024 });
@@ -206,11 +214,6 @@ function createApp(
 
 function cannotListen(host: string, port: number, cause: Error): never {
   throw new ResNetError('INVALID_ARGUMENT', `Cannot listen on ${host}:${port}: ${cause.message}`, { cause });
-}
-
-/** The client's own id where it is one that logs can hold. */
-function requestId(header: unknown): string {
-  return typeof header === 'string' && /^[\w.:-]{1,128}$/.test(header) ? header : randomUUID();
 }
 
 function bodyLimitFor(models: Models): number {

@@ -167,12 +167,22 @@ export async function createImagePath(
   model: Compilable,
   options: ImageTaskOptions & Pick<CompileOptions, 'outputs'>,
 ): Promise<ImagePath> {
-  const { transform: wanted = {}, ...compileOptions } = options;
+  const { transform: wanted, ...compileOptions } = options;
+  const read = withTransform(model, wanted);
+  return new ImagePath(await compileModel(read, compileOptions), read.transform);
+}
+
+/**
+ * A model to be compiled with the transform that is wanted, because the session is what applies its mean and std.
+ * @throws ResNetError `INVALID_ARGUMENT`.
+ */
+export function withTransform(
+  model: Compilable,
+  wanted: ImageTaskOptions['transform'] = {},
+): Compilable & { readonly transform: ClassificationTransform } {
   const read = readModel(model);
   const transform = typeof wanted === 'function' ? wanted : classification(changed(read.transform, wanted));
-  // Compiled with this transform, because the session is what applies its mean and std.
-  const session = await compileModel({ ...read, transform }, compileOptions);
-  return new ImagePath(session, transform);
+  return { ...read, transform };
 }
 
 /** A model's transform with the parts that are given instead of its own. */

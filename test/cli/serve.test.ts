@@ -26,7 +26,7 @@ const classify = (address: string, headers: Record<string, string> = {}) =>
 
 describe('serve', () => {
   test('serves the shipped model on loopback, says where, and ends well on SIGTERM', async () => {
-    const running = startCli(['serve', '--port', '0', '--threads', '1', '--log']);
+    const running = startCli(['serve', '--no-grpc', '--port', '0', '--threads', '1', '--log']);
     const address = await addressOf(running);
     expect(address).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
     const response = await classify(address);
@@ -45,11 +45,11 @@ describe('serve', () => {
   });
 
   test('a model by NAME=FILE and one by NAME=ARCH:WEIGHTS; a second SIGTERM ends at once', async () => {
-    const wrong = await runCli('serve', '--port', '0', '--model', `x=resnet18:${DIGITS_MODEL}`);
+    const wrong = await runCli('serve', '--no-grpc', '--port', '0', '--model', `x=resnet18:${DIGITS_MODEL}`);
     expect(wrong).toMatchObject({ code: 1, stdout: '' });
     expect(wrong.stderr).toMatch(/conv1|fc/);
 
-    const running = startCli(['serve', '--port', '0', '--model', `mine=${DIGITS_MODEL}`]);
+    const running = startCli(['serve', '--no-grpc', '--port', '0', '--model', `mine=${DIGITS_MODEL}`]);
     const address = await addressOf(running);
     expect((await fetch(`${address}/v2/models/mine/ready`)).status).toBe(200);
     // A request that never ends keeps the server draining.
@@ -67,7 +67,7 @@ describe('serve', () => {
   });
 
   test('Ctrl-C ends it with 130', async () => {
-    const running = startCli(['serve', '--port', '0']);
+    const running = startCli(['serve', '--no-grpc', '--port', '0']);
     await addressOf(running);
     running.child.kill('SIGINT');
     expect((await running.finished).code).toBe(130);

@@ -18,7 +18,7 @@ export interface FakeRun {
 export class FakeSession implements BatchSession {
   readonly maxBatch: number;
   readonly channels = 3;
-  readonly device = 'cpu';
+  readonly device: string = 'cpu';
   readonly runs: FakeRun[] = [];
   /** Called for each run as it starts. */
   onRun: (run: FakeRun) => void = () => undefined;

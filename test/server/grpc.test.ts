@@ -107,6 +107,48 @@ describe('gRPC', () => {
     await expect(call(method, message)).rejects.toMatchObject({ code, details: expect.stringMatching(/.+/) });
   });
 
+  test('configuration', async () => {
+    const { config } = (await call('ModelConfig', { name: 'tiny' })) as { config: object };
+    expect(config).toMatchObject({
+      name: 'tiny',
+      backend: 'resnet_native',
+      max_batch_size: 4,
+      input: [
+        { name: 'input', data_type: 11, dims: [3, -1, -1], optional: true },
+        { name: 'image', data_type: 2, dims: [-1, -1, 3], optional: true },
+      ],
+      output: [{ name: 'logits', data_type: 11, dims: [5], label_filename: 'labels' }, { name: 'avgpool' }],
+      dynamic_batching: { default_queue_policy: { max_queue_size: 256 } },
+    });
+  });
+
+  test('statistics, of one model and of all', async () => {
+    await call('ModelInfer', request);
+    for (const name of ['tiny', '']) {
+      const { model_stats } = (await call('ModelStatistics', { name })) as {
+        model_stats: { inference_count: number; inference_stats: { success: { count: number } } }[];
+      };
+      expect(model_stats).toHaveLength(1);
+      expect(model_stats[0]).toMatchObject({ name: 'tiny', batch_stats: [{ batch_size: 1 }] });
+      expect(model_stats[0]?.inference_count).toBeGreaterThan(0);
+      expect(model_stats[0]?.inference_stats.success.count).toBeGreaterThan(0);
+    }
+    await expect(call('ModelStatistics', { name: 'dogs' })).rejects.toMatchObject({ code: 5 });
+  });
+
+  test('calls are logged with the id that they came with', async () => {
+    const lines: string[] = [];
+    const logger = { level: 'info', stream: { write: (line: string) => void lines.push(line) } };
+    const logged = connect(await start({ grpcPort: 0, logger }));
+    await logged('ModelInfer', request, { 'x-request-id': 'g-1' });
+    await expect(logged('ModelInfer', { ...request, model_name: 'dogs' })).rejects.toThrow();
+    const calls = lines.map((line) => JSON.parse(line)).filter(({ grpc }) => grpc !== undefined);
+    expect(calls).toMatchObject([
+      { reqId: 'g-1', grpc: '/inference.GRPCInferenceService/ModelInfer', code: 0 },
+      { reqId: expect.stringMatching(/^[0-9a-f-]{36}$/), code: 5 },
+    ]);
+  });
+
   test('the token', async () => {
     const guarded = connect(await start({ grpcPort: 0, token: 'secret' }));
     expect(await guarded('ServerLive')).toEqual({ live: true });

@@ -172,7 +172,7 @@ describe('createServer', () => {
   test.each([
     [{ models: {} }, /at least one model/],
     [{ models: { 'a/b': tinyNetwork } }, /a model name/],
-    [{ models: { a: 1 as never } }, /a model, a path/],
+    [{ models: { a: 1 as never } }, /a model, a path, what loads one/],
     [{ models: { a: tinyNetwork }, prot: 1 } as never, /no option "prot".*"port"/],
     [{ models: { a: tinyNetwork }, port: 70_000 }, /port/],
     [{ models: { a: tinyNetwork }, token: '' }, /token/],

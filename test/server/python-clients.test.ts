@@ -1,4 +1,5 @@
 import { execFile, spawnSync } from 'node:child_process';
+import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { loadModel } from '../../lib/models/load.js';
@@ -30,7 +31,8 @@ beforeAll(async () => {
 /** Runs a Python, and gives its exit code and what it printed. */
 function runPython(args: readonly string[], input = ''): Promise<{ code: number; output: string }> {
   return new Promise((resolve) => {
-    const child = execFile(python as string, args, (error, stdout, stderr) => {
+    // What it leaves behind, such as a cache, is nothing of ours.
+    const child = execFile(python as string, args, { cwd: tmpdir() }, (error, stdout, stderr) => {
       resolve({ code: error ? 1 : 0, output: stdout + stderr });
     });
     child.stdin?.end(input);

@@ -61,10 +61,18 @@ for module, address in ((http, http_address), (grpc, grpc_address)):
     inputs = model["inputs"] if module is http else model.inputs
     names = [(it["name"] if module is http else it.name) for it in inputs]
     assert names == ["input", "image"], names
+    config = client.get_model_config("digits")
+    config = config if module is http else config.config
+    largest = config["max_batch_size"] if module is http else config.max_batch_size
+    assert largest == 8, config
     index = client.get_model_repository_index()
     assert (index if module is http else index.models), index
     for binary in (True, False) if module is http else (True,):
         infer(module, client, binary)
+    stats = client.get_inference_statistics("digits")
+    stats = (stats["model_stats"] if module is http else stats.model_stats)[0]
+    count = stats["inference_count"] if module is http else stats.inference_count
+    assert count > 0, stats
     assert "no output" in refused(client, module, "digits")
     assert "no model" in refused(client, module, "dogs")
     client.close()

@@ -40,6 +40,8 @@ const METHODS = [
   'ModelReady',
   'ModelMetadata',
   'ModelInfer',
+  'ModelConfig',
+  'ModelStatistics',
   'RepositoryIndex',
   'RepositoryModelLoad',
   'RepositoryModelUnload',
@@ -114,4 +116,73 @@ const inference = {
   RepositoryModelUnloadResponse: message({}),
 };
 
-export const SCHEMA = { nested: { inference: { nested: inference } } };
+const duration = message({ count: field(1, 'uint64'), ns: field(2, 'uint64') });
+
+const statistics = {
+  StatisticDuration: duration,
+  InferStatistics: message({
+    success: field(1, 'StatisticDuration'),
+    fail: field(2, 'StatisticDuration'),
+    queue: field(3, 'StatisticDuration'),
+    compute_input: field(4, 'StatisticDuration'),
+    compute_infer: field(5, 'StatisticDuration'),
+    compute_output: field(6, 'StatisticDuration'),
+  }),
+  InferBatchStatistics: message({
+    batch_size: field(1, 'uint64'),
+    compute_infer: field(3, 'StatisticDuration'),
+  }),
+  ModelStatistics: message({
+    name: field(1),
+    version: field(2),
+    last_inference: field(3, 'uint64'),
+    inference_count: field(4, 'uint64'),
+    execution_count: field(5, 'uint64'),
+    inference_stats: field(6, 'InferStatistics'),
+    batch_stats: list(7, 'InferBatchStatistics'),
+  }),
+  ModelStatisticsRequest: message(named),
+  ModelStatisticsResponse: message({ model_stats: list(1, 'ModelStatistics') }),
+};
+
+// Of Triton's configuration, the fields that say something here.
+const configuration = {
+  DataType: { values: { TYPE_INVALID: 0, TYPE_UINT8: 2, TYPE_FP16: 10, TYPE_FP32: 11 } },
+  ModelInput: message({
+    name: field(1),
+    data_type: field(2, 'DataType'),
+    dims: list(4, 'int64'),
+    optional: field(8, 'bool'),
+  }),
+  ModelOutput: message({
+    name: field(1),
+    data_type: field(2, 'DataType'),
+    dims: list(3, 'int64'),
+    label_filename: field(4),
+  }),
+  ModelVersionPolicy: message(
+    { latest: field(1, 'Latest') },
+    { Latest: message({ num_versions: field(1, 'uint32') }) },
+  ),
+  ModelQueuePolicy: message({ max_queue_size: field(4, 'uint32') }),
+  ModelDynamicBatching: message({
+    max_queue_delay_microseconds: field(2, 'uint64'),
+    default_queue_policy: field(6, 'ModelQueuePolicy'),
+  }),
+  ModelConfig: message({
+    name: field(1),
+    platform: field(2),
+    version_policy: field(3, 'ModelVersionPolicy'),
+    max_batch_size: field(4, 'int32'),
+    input: list(5, 'ModelInput'),
+    output: list(6, 'ModelOutput'),
+    dynamic_batching: field(11, 'ModelDynamicBatching'),
+    backend: field(17),
+  }),
+  ModelConfigRequest: message(named),
+  ModelConfigResponse: message({ config: field(1, 'ModelConfig') }),
+};
+
+export const SCHEMA = {
+  nested: { inference: { nested: { ...inference, ...statistics, ...configuration } } },
+};

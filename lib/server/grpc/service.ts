@@ -1,5 +1,5 @@
 import {
-  type Metadata,
+  Metadata,
   Server,
   ServerCredentials,
   type ServerUnaryCall,
@@ -9,12 +9,14 @@ import {
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { fromJSON } from '@grpc/proto-loader';
+import type { FastifyBaseLogger } from 'fastify';
 import { bearerCheck, unauthorized } from '../http/auth.js';
 import { httpError } from '../http/errors.js';
 import type { InFlight } from '../http/operations.js';
+import { requestId } from '../http/request-id.js';
 import type { Models } from '../models.js';
 import { infer } from '../protocol/infer.js';
-import { EXTENSIONS, modelMetadata } from '../protocol/metadata.js';
+import { EXTENSIONS, modelConfig, modelMetadata, modelStats } from '../protocol/metadata.js';
 import { RequestError } from '../request-error.js';
 import { inferResponse, type ModelInferRequest, type NamedRequest, readInferRequest } from './messages.js';
 import { SCHEMA } from './schema.js';
@@ -30,9 +32,17 @@ export interface GrpcOptions {
   readonly limit: number;
   readonly tls: { readonly key: Buffer; readonly cert: Buffer } | undefined;
   readonly onError: (code: string) => void;
+  readonly log: FastifyBaseLogger;
 }
 
-type Handler<Request> = (request: Request, signal: AbortSignal) => object | Promise<object>;
+/** What a handler may want to know of a call besides its message. */
+interface Call {
+  /** Aborts when the client goes away. */
+  readonly signal: AbortSignal;
+  readonly headers: Readonly<Record<string, unknown>>;
+}
+
+type Handler<Request> = (request: Request, call: Call) => object | Promise<object>;
 
 const CODES: Readonly<Record<number, number>> = {
   400: status.INVALID_ARGUMENT,
@@ -71,17 +81,22 @@ function handlers(options: GrpcOptions): UntypedServiceImplementation {
   const answer = <Request>(handler: Handler<Request>) => unary(options, handler, true);
   return {
     ServerLive: unary(options, () => ({ live: true }), false),
-    ServerReady: unary(options, () => ({ ready: isOpen() }), false),
+    ServerReady: unary(options, () => ({ ready: isOpen() && models.areReady }), false),
     ServerMetadata: answer(() => ({ name: 'resnet-native', version: serverVersion, extensions: EXTENSIONS })),
-    ModelReady: answer(({ name, version }: NamedRequest) => ({
-      ready: models.get(name, version) !== undefined,
-    })),
+    ModelReady: answer(({ name, version }: NamedRequest) => ({ ready: models.get(name, version).isReady })),
     ModelMetadata: answer(({ name, version }: NamedRequest) => modelMetadata(models.get(name, version))),
-    ModelInfer: answer((request: ModelInferRequest, signal) => {
+    ModelConfig: answer(({ name, version }: NamedRequest) => ({
+      config: modelConfig(models.get(name, version)),
+    })),
+    ModelStatistics: answer(({ name, version }: NamedRequest) => ({
+      model_stats: (name === '' ? models.list() : [models.get(name, version)]).map(modelStats),
+    })),
+    ModelInfer: answer((request: ModelInferRequest, { signal, headers }) => {
       const model = models.get(request.model_name, request.model_version);
-      return model.use(async () =>
-        inferResponse(model, request.id, await infer(model, readInferRequest(request), signal)),
-      );
+      return model.use(headers, async (onRun) => {
+        const outputs = await infer(model, readInferRequest(request), { signal, onRun });
+        return inferResponse(model, request.id, outputs);
+      });
     }),
     RepositoryIndex: answer(() => ({ models: models.index() })),
     RepositoryModelLoad: answer((request: { model_name: string }) =>
@@ -105,23 +120,37 @@ function unary<Request>(options: GrpcOptions, handler: Handler<Request>, guarded
   const { inFlight, isOpen, onError } = options;
   const isRight = options.token === undefined ? () => true : bearerCheck(options.token);
   return async (call: ServerUnaryCall<Request, object>, callback: sendUnaryData<object>): Promise<void> => {
+    const headers = call.metadata.getMap();
+    const reqId = requestId(headers['x-request-id']);
+    const log = options.log.child({ reqId, grpc: call.getPath() });
+    const start = performance.now();
+    const ended = (code: number) =>
+      log.info({ code, responseTime: performance.now() - start }, 'request completed');
     inFlight.add();
     const controller = new AbortController();
     call.on('cancelled', () => controller.abort(new Error('The client cancelled the call')));
+    call.sendMetadata(idMetadata(reqId));
     try {
       if (guarded && !isOpen()) throw new RequestError(503, 'DRAINING', 'The server is shutting down');
-      if (guarded && !isRight(authorization(call.metadata))) throw unauthorized();
-      callback(null, await handler(call.request, controller.signal));
+      if (guarded && !isRight(headers.authorization?.toString())) throw unauthorized();
+      const answer = await handler(call.request, { signal: controller.signal, headers });
+      ended(status.OK);
+      callback(null, answer);
     } catch (error) {
-      const { status: httpStatus, error: details, code } = httpError(error);
-      onError(code);
-      callback({ code: CODES[httpStatus] ?? status.INTERNAL, details });
+      const { status: httpStatus, error: details, code: reason } = httpError(error);
+      if (httpStatus >= 500) log.error({ err: error }, details);
+      onError(reason);
+      const code = CODES[httpStatus] ?? status.INTERNAL;
+      ended(code);
+      callback({ code, details });
     } finally {
       inFlight.remove();
     }
   };
 }
 
-function authorization(metadata: Metadata): string | undefined {
-  return metadata.get('authorization')[0]?.toString();
+function idMetadata(id: string): Metadata {
+  const metadata = new Metadata();
+  metadata.set('x-request-id', id);
+  return metadata;
 }

@@ -64,8 +64,8 @@ export function answerErrors(app: FastifyInstance, onError: (error: HttpError) =
 }
 
 function sendError(reply: FastifyReply, { status, error, code }: HttpError): FastifyReply {
-  if (status === 429) reply.header('retry-after', RETRY_AFTER_S);
+  if (status === 429 || status === 503) reply.header('retry-after', RETRY_AFTER_S);
   // What is left of a body that was refused would be taken for the next request.
-  if (status === 413 || status === 503) reply.header('connection', 'close');
+  if (status === 413 || code === 'DRAINING') reply.header('connection', 'close');
   return reply.code(status).send({ error, code } satisfies ErrorBody);
 }

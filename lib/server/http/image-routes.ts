@@ -70,13 +70,13 @@ function answer(
   model: ServedModel,
   resultOf: (rows: Rows) => object,
 ): Promise<object> {
-  return model.use(async () => {
+  return model.use(request.headers, async (onRun) => {
     const signal = clientGone(reply);
     const uploads = await readUploads(request, request.routeOptions.bodyLimit as number);
     const outcomes = await runImages(
       model,
       uploads.map(({ bytes }) => bytes),
-      { signal },
+      { signal, onRun },
     );
     const [only] = outcomes;
     if (outcomes.length === 1 && only && 'error' in only) throw only.error;
@@ -101,7 +101,8 @@ function embeddingOf({ name, session }: ServedModel, asked: string | undefined):
 /** What a person, or the page, wants to know of a model. */
 function describe(model: ServedModel) {
   const { name, version, labels, session, transform, batcher } = model;
-  const { device, deviceReason, dtype, outputs } = session;
+  const { deviceReason, dtype, outputs } = session;
+  const device = model.sessions.map((it) => it.device).join(', ');
   const { resizeSize, cropSize } = transform;
   const { maxBatch } = batcher;
   return {

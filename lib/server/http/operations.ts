@@ -7,6 +7,8 @@ import { bearerCheck, unauthorized } from './auth.js';
 export interface Gate {
   /** Whether the server takes new requests. */
   readonly isOpen: () => boolean;
+  /** Whether it can also answer them. */
+  readonly isReady: () => boolean;
   readonly token: string | undefined;
   /** Paths that need no token. */
   readonly open: (path: string) => boolean;
@@ -63,10 +65,10 @@ export function watchRequests(app: FastifyInstance, gate: Gate, inFlight: InFlig
 }
 
 /** Health checks and Prometheus' metrics. */
-export async function operationRoutes(app: FastifyInstance, { isOpen, metrics }: Gate): Promise<void> {
+export async function operationRoutes(app: FastifyInstance, { isReady, metrics }: Gate): Promise<void> {
   app.get('/v2/health/live', () => ({ live: true }));
   app.get('/v2/health/ready', (_request, reply) =>
-    reply.code(isOpen() ? 200 : 503).send({ ready: isOpen() }),
+    reply.code(isReady() ? 200 : 503).send({ ready: isReady() }),
   );
   app.get('/metrics', async (_request, reply) =>
     reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),

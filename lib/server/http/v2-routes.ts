@@ -3,6 +3,7 @@ import type { Models } from '../models.js';
 import { infer } from '../protocol/infer.js';
 import { EXTENSIONS, modelConfig, modelMetadata, modelStats } from '../protocol/metadata.js';
 import { badRequest, RequestError } from '../request-error.js';
+import { headerLength, readAlignedBody } from './aligned-body.js';
 import { clientGone } from './client-gone.js';
 import { parseInferBody } from './v2-body.js';
 import { sendOutputs } from './v2-reply.js';
@@ -21,7 +22,7 @@ export async function v2Routes(app: FastifyInstance, options: V2Options): Promis
   const { models, serverVersion } = options;
   // Bodies are taken as they are: clients send JSON with bytes behind it, under any content type or none.
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  app.addContentTypeParser('*', readAlignedBody);
 
   app.get('/v2', () => ({ name: 'resnet-native', version: serverVersion, extensions: EXTENSIONS }));
   app.get('/v2/models/stats', () => ({ model_stats: models.list().map(modelStats) }));
@@ -30,14 +31,19 @@ export async function v2Routes(app: FastifyInstance, options: V2Options): Promis
     app.get(path, (request: NamedRequest) => modelMetadata(named(request)));
     app.get(`${path}/config`, (request: NamedRequest) => modelConfig(named(request)));
     app.get(`${path}/stats`, (request: NamedRequest) => ({ model_stats: [modelStats(named(request))] }));
-    app.get(`${path}/ready`, (request: NamedRequest) => ({ name: named(request).name, ready: true }));
-    app.post(`${path}/infer`, (request: NamedRequest, reply) => {
+    app.get(`${path}/ready`, (request: NamedRequest, reply) => {
+      const { name, isReady } = named(request);
+      return reply.code(isReady ? 200 : 503).send({ name, ready: isReady });
+    });
+    // Before the body is read, which is large: under overload most are refused.
+    const onRequest = async (request: FastifyRequest) => named(request as NamedRequest).batcher.checkRoom();
+    app.post(`${path}/infer`, { onRequest }, (request: NamedRequest, reply) => {
       const model = named(request);
-      return model.use(async () => {
+      return model.use(request.headers, async (onRun) => {
         if (!Buffer.isBuffer(request.body)) throw badRequest('Expected a body with the inputs');
-        const header = request.headers['inference-header-content-length'];
-        const parsed = parseInferBody(request.body, header as string | undefined);
-        return sendOutputs(reply, model, parsed, await infer(model, parsed, clientGone(reply)));
+        const parsed = parseInferBody(request.body, headerLength(request));
+        const outputs = await infer(model, parsed, { signal: clientGone(reply), onRun });
+        return sendOutputs(reply, model, parsed, outputs);
       });
     });
   }

@@ -35,7 +35,7 @@ export type OutputTensor = { readonly name: string; readonly shape: readonly num
 export async function infer(
   model: ServedModel,
   { inputs, outputs, timeout }: InferRequest,
-  signal: AbortSignal,
+  options: Pick<BatchRunOptions, 'signal' | 'onRun'>,
 ): Promise<OutputTensor[]> {
   const names = model.session.outputs;
   const wanted = outputs.length > 0 ? outputs : names.map((name) => ({ name, classification: 0 }));
@@ -44,8 +44,8 @@ export async function infer(
     throw badRequest(`There is no output ${show(name)}; ${model.name} gives ${names.join(', ')}`);
   }
   const batch = batchOf(inputs, model);
-  const options: BatchRunOptions = { signal, ...(timeout > 0 && { deadlineMs: timeout / 1000 }) };
-  const results = await model.run(batch, options);
+  const deadlineMs = timeout > 0 ? timeout / 1000 : undefined;
+  const results = await model.run(batch, { ...options, deadlineMs });
   return wanted.map((output) => outputTensor(output, results, model.labels));
 }
 
