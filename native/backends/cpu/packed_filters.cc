@@ -29,14 +29,15 @@ PackedFilters::PackedFilters(const FilterSource& source, DType dtype, const Conv
   depth_ = grouped ? 1 : kernels.depth;
   steps_ = CeilDiv(channels_, depth_);
   if (grouped) {
-    max_pixels_ = kernels.grouped_max_pixels;
+    kernels_per_row_ = max_pixels_ = kernels.grouped_max_pixels;
     kernels_ = kernels.grouped_table + std::countr_zero(static_cast<uint64_t>(in_per_group)) * max_pixels_;
     MakeGroupedPanels(source);
     parts_ = {{0, taps_, 0, channels_}};
   } else {
-    max_pixels_ = kernels.max_pixels;
     kernels_ = kernels.table;
+    kernels_per_row_ = kernels.max_pixels[0];
     MakePanels(source, kernels.max_blocks);
+    max_pixels_ = kernels.max_pixels[panels_[0].blocks - 1];
     if (kernels.resumes) {
       MakeParts();
     } else {
@@ -44,7 +45,7 @@ PackedFilters::PackedFilters(const FilterSource& source, DType dtype, const Conv
     }
   }
   description_ = std::string(grouped ? "grouped " : "direct ") + std::to_string(max_pixels_) + "x" +
-                 std::to_string(lanes_ * (grouped ? 1 : kernels.max_blocks)) + " " + kernels.isa;
+                 std::to_string(lanes_ * panels_[0].blocks) + " " + kernels.isa;
   const Panel& last = panels_.back();
   packed_ = AlignedBuffer(static_cast<size_t>((last.bias + Width(last)) * kWordBytes));
   pool.ParallelFor(static_cast<int64_t>(panels_.size()), [&](int64_t i, int) { Pack(source, panels_[i]); });

@@ -56,7 +56,7 @@ class PackedFilters {
 
   // The kernel for a tile of so many pixels of a panel.
   ConvKernel KernelFor(const Panel& panel, int64_t pixels) const {
-    return kernels_[(panel.blocks - 1) * max_pixels_ + pixels - 1];
+    return kernels_[(panel.blocks - 1) * kernels_per_row_ + pixels - 1];
   }
   const float* Bias(const Panel& panel) const { return packed_.As<float>() + panel.bias; }
   const char* Weights(const Panel& panel, const SumPart& part) const {
@@ -85,7 +85,8 @@ class PackedFilters {
 
   const DType dtype_;
   int depth_, lanes_, max_pixels_;
-  const ConvKernel* kernels_;
+  const ConvKernel* kernels_;  // a row for each number of vectors
+  int kernels_per_row_;
   int64_t taps_, channels_;
   int64_t steps_;  // of the sum over a tap's channels
   std::vector<Panel> panels_;

@@ -42,7 +42,7 @@ class WinogradFilters {
   int64_t panels() const { return (padded_out_channels_ + panel_width_ - 1) / panel_width_; }
   int64_t FirstOut(int64_t panel) const { return panel * panel_width_; }
   int Blocks(int64_t panel) const;
-  int max_pixels() const { return kernels_.max_pixels; }
+  int max_pixels() const { return kernels_.max_pixels[Blocks(0) - 1]; }
 
   const float* Weights(int position, int64_t panel) const {
     return packed_.As<float>() + (position * padded_out_channels_ + FirstOut(panel)) * in_channels_;
@@ -50,7 +50,7 @@ class WinogradFilters {
   // padded_out_channels floats.
   const float* bias() const { return bias_.As<float>(); }
   ConvKernel KernelFor(int64_t panel, int64_t pixels) const {
-    return kernels_.table[(Blocks(panel) - 1) * kernels_.max_pixels + pixels - 1];
+    return kernels_.table[(Blocks(panel) - 1) * kernels_.max_pixels[0] + pixels - 1];
   }
   int lanes() const { return kernels_.lanes; }
 

@@ -12,7 +12,7 @@
 namespace resnet_native::cpu::testing {
 namespace {
 
-constexpr KernelsOfRow kEmulated = MakeKernels<Float32Dot<SimdGeneric<16>>, 14, 16>();
+constexpr KernelsOfRow kEmulated = MakeKernels<Float32Dot<SimdGeneric<16>>, 24, 4, 16>();
 
 // Floats behind a result that no step may write.
 constexpr size_t kGuard = 64;

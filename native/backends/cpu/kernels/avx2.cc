@@ -3,6 +3,6 @@
 
 namespace resnet_native::cpu {
 
-constexpr KernelsOfRow kFloat32Avx2 = MakeKernels<Float32Dot<SimdAvx2>, 6, 8>();
+constexpr KernelsOfRow kFloat32Avx2 = MakeKernels<Float32Dot<SimdAvx2>, 12, 2, 8>();
 
 }  // namespace resnet_native::cpu

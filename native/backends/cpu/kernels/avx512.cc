@@ -3,6 +3,6 @@
 
 namespace resnet_native::cpu {
 
-constexpr KernelsOfRow kFloat32Avx512 = MakeKernels<Float32Dot<SimdAvx512>, 14, 16>();
+constexpr KernelsOfRow kFloat32Avx512 = MakeKernels<Float32Dot<SimdAvx512>, 24, 4, 16>();
 
 }  // namespace resnet_native::cpu

@@ -218,10 +218,21 @@ struct TileTable {
   ConvKernel kernel[kRows][kMaxPixels];
 };
 
-template <class Dot, int... kPixels>
-constexpr auto MakeConvTable(Sequence<kPixels...>) {
-  return TileTable<sizeof...(kPixels), 2>{
-      {{ConvTileKernel<Dot, kPixels, 1>...}, {ConvTileKernel<Dot, kPixels, 2>...}}};
+// Pixels of a tile of kBlocks vectors with at most kSums sums. Each takes a register that points to it, and
+// there are only so many.
+template <int kSums, int kBlocks>
+constexpr int kTilePixels = kSums / kBlocks < 14 ? kSums / kBlocks : 14;
+
+template <class Dot, int kBlocks, int kMaxPixels, int kRows, int... kPixels>
+constexpr void FillRow(TileTable<kMaxPixels, kRows>& table, Sequence<kPixels...>) {
+  ((table.kernel[kBlocks - 1][kPixels - 1] = ConvTileKernel<Dot, kPixels, kBlocks>), ...);
+}
+
+template <class Dot, int kSums, int... kBlocks>
+constexpr auto MakeConvTable(Sequence<kBlocks...>) {
+  TileTable<kTilePixels<kSums, 1>, sizeof...(kBlocks)> table{};
+  (FillRow<Dot, kBlocks>(table, typename MakeSequence<kTilePixels<kSums, kBlocks>>::Type()), ...);
+  return table;
 }
 
 template <class Storage, int kGroup, int kMaxPixels, int kRows, int... kPixels>
@@ -232,18 +243,25 @@ constexpr void FillGroups(TileTable<kMaxPixels, kRows>& table, Sequence<kPixels.
 
 constexpr int Log2(int value) { return value <= 1 ? 0 : 1 + Log2(value / 2); }
 
-template <class Dot, int kMaxPixels, int kGroupedMaxPixels>
+template <class Dot, int kSums, int kMaxBlocks, int kGroupedMaxPixels>
 struct ConvTables {
   using V = typename Dot::Simd;
-  static constexpr auto kConv = MakeConvTable<Dot>(typename MakeSequence<kMaxPixels>::Type());
+  static constexpr auto kConv = MakeConvTable<Dot, kSums>(typename MakeSequence<kMaxBlocks>::Type());
   static constexpr auto kGrouped = [] {
     TileTable<kGroupedMaxPixels, Log2(V::kLanes) + 1> table{};
     FillGroups<typename Dot::Storage, 1>(table, typename MakeSequence<kGroupedMaxPixels>::Type());
     return table;
   }();
   static constexpr ConvKernels kKernels{
-      V::kIsa,           Dot::kDepth,           Dot::kResumes, V::kLanes, kMaxPixels, 2, &kConv.kernel[0][0],
-      kGroupedMaxPixels, &kGrouped.kernel[0][0]};
+      V::kIsa,
+      Dot::kDepth,
+      Dot::kResumes,
+      V::kLanes,
+      kMaxBlocks,
+      {kTilePixels<kSums, 1>, kTilePixels<kSums, 2>, kTilePixels<kSums, 3>, kTilePixels<kSums, 4>},
+      &kConv.kernel[0][0],
+      kGroupedMaxPixels,
+      &kGrouped.kernel[0][0]};
 };
 
 }  // namespace

@@ -41,8 +41,9 @@ struct ConvKernels {
   const char* isa;
   int depth;     // neighbouring channels that one multiply-add takes: 1 float, 2 bfloat16
   bool resumes;  // y holds sums without loss, so that a sum may be computed in parts
-  int lanes, max_pixels, max_blocks;
-  const ConvKernel* table;  // [max_blocks][max_pixels]
+  int lanes, max_blocks;
+  int max_pixels[4];        // of a tile of 1, 2, … max_blocks vectors
+  const ConvKernel* table;  // [max_blocks][max_pixels[0]]
 
   // Convolution with as many input as output channels in each group. A tile is one vector of channels, which
   // holds whole groups: table[log2(group)][pixels - 1], for groups of 1, 2, … lanes.

@@ -7,12 +7,12 @@
 namespace resnet_native::cpu {
 namespace {
 
-// A convolution's tile is kMaxPixels pixels × two vectors: as many sums as leave registers for two vectors of
-// weights and one of input.
-template <class Dot, int kMaxPixels, int kGroupedMaxPixels>
+// A convolution's tile has up to kMaxBlocks vectors of channels, and kSums sums: as many as leave registers
+// for the vectors of weights and one of input.
+template <class Dot, int kSums, int kMaxBlocks, int kGroupedMaxPixels>
 constexpr KernelsOfRow MakeKernels() {
   using Storage = typename Dot::Storage;
-  return {ConvTables<Dot, kMaxPixels, kGroupedMaxPixels>::kKernels, kWinogradKernels<Storage>,
+  return {ConvTables<Dot, kSums, kMaxBlocks, kGroupedMaxPixels>::kKernels, kWinogradKernels<Storage>,
           kPoolKernels<Storage>, kElementwiseKernels<Storage>, kPeakKernels<typename Dot::Simd>};
 }
 

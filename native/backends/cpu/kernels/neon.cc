@@ -3,6 +3,6 @@
 
 namespace resnet_native::cpu {
 
-constexpr KernelsOfRow kFloat32Neon = MakeKernels<Float32Dot<SimdNeon>, 12, 12>();
+constexpr KernelsOfRow kFloat32Neon = MakeKernels<Float32Dot<SimdNeon>, 24, 2, 12>();
 
 }  // namespace resnet_native::cpu

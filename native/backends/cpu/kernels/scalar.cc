@@ -3,6 +3,6 @@
 
 namespace resnet_native::cpu {
 
-constexpr KernelsOfRow kFloat32Scalar = MakeKernels<Float32Dot<SimdGeneric<4>>, 6, 8>();
+constexpr KernelsOfRow kFloat32Scalar = MakeKernels<Float32Dot<SimdGeneric<4>>, 12, 2, 8>();
 
 }  // namespace resnet_native::cpu
