@@ -11,6 +11,8 @@ namespace {
 // With dynamic distribution over the threads, the last item of a layer costs 1 / kItemsPerThread of it at
 // most.
 constexpr int64_t kItemsPerThread = 8;
+constexpr int64_t kMaxPixelsPerBlock = 448;
+
 // What one output pixel reads of the input.
 int64_t LargestPartBytes(const PackedFilters& filters) {
   int64_t largest = 1;
@@ -19,7 +21,7 @@ int64_t LargestPartBytes(const PackedFilters& filters) {
 }
 
 // One panel over all tiles of the item, for one part of the sum. The part's weights are read again and again
-// from the first-level cache; meanwhile those of the next panel are fetched.
+// from the second-level cache; meanwhile those of the next panel are fetched.
 void RunPart(const PackedFilters& filters, const Tiling& tiling, const ConvItem& item,
              const char* const* pixels, const ConvOutput& output, const Panel& panel, const SumPart& part,
              const char* next_weights) {
@@ -35,7 +37,8 @@ void RunPart(const PackedFilters& filters, const Tiling& tiling, const ConvItem&
   tile.last_lanes = panel.last_lanes;
   tile.relu = last && output.relu;
   tile.float_y = output.y.dtype == DType::kFloat32;
-  const int64_t fetched_per_tile = part.taps * (part.channels / filters.depth() / 4) * kCacheLine;
+  const int64_t fetched_per_tile =
+      part.taps * (part.channels / filters.depth() / 4) * kPrefetchLines * kCacheLine;
   int64_t fetched = 0;
   const int64_t to_fetch = filters.WeightBytes(panel, part) - fetched_per_tile;
   for (int64_t t = item.first_tile; t < item.last_tile; ++t) {
@@ -51,13 +54,42 @@ void RunPart(const PackedFilters& filters, const Tiling& tiling, const ConvItem&
   }
 }
 
+// The weights of a panel are used by all pixels while they are near.
+void RunPanelByPanel(const PackedFilters& filters, const Tiling& tiling, const ConvItem& item,
+                     const char* const* pixels, const ConvOutput& output) {
+  const std::vector<SumPart>& parts = filters.parts();
+  for (size_t i = 0; i < parts.size(); ++i) {
+    for (int64_t p = item.first_panel; p < item.last_panel; ++p) {
+      const Panel& panel = filters.panels()[p];
+      const bool last_panel = p + 1 == item.last_panel;
+      const Panel& next = filters.panels()[last_panel ? item.first_panel : p + 1];
+      const SumPart& next_part = parts[last_panel && i + 1 < parts.size() ? i + 1 : i];
+      RunPart(filters, tiling, item, pixels, output, panel, parts[i], filters.Weights(next, next_part));
+    }
+  }
+}
+
+// Grouped filters are small, and each panel reads channels of its own, one cache line of a pixel: pixels are
+// what has to stay near.
+void RunTileByTile(const PackedFilters& filters, const Tiling& tiling, const ConvItem& item,
+                   const char* const* pixels, const ConvOutput& output) {
+  const SumPart& all = filters.parts().front();
+  for (int64_t t = item.first_tile; t < item.last_tile; ++t) {
+    for (int64_t p = item.first_panel; p < item.last_panel; ++p) {
+      const Panel& panel = filters.panels()[p];
+      RunPart(filters, tiling, {t, t + 1, p, p + 1}, pixels, output, panel, all, filters.Weights(panel, all));
+    }
+    pixels += (tiling.Begin(t + 1) - tiling.Begin(t)) * filters.taps();
+  }
+}
+
 }  // namespace
 
 Partition ChoosePartition(const PackedFilters& filters, const Tiling& tiling, int threads) {
   const auto panels = static_cast<int64_t>(filters.panels().size());
   const auto budget = static_cast<int64_t>(Caches().l2 / 2);
-  const int64_t max_pixels = filters.max_pixels();
-  const int64_t tiles_per_block = std::clamp<int64_t>(budget / LargestPartBytes(filters) / max_pixels, 1, 32);
+  const int64_t pixels_per_block = std::min(budget / LargestPartBytes(filters), kMaxPixelsPerBlock);
+  const int64_t tiles_per_block = std::max<int64_t>(pixels_per_block / filters.max_pixels(), 1);
   Partition partition{CeilDiv(tiling.tiles, tiles_per_block), 1, tiling.tiles, panels};
   if (threads == 1) return partition;
   const int64_t wanted = kItemsPerThread * threads;
@@ -70,15 +102,10 @@ Partition ChoosePartition(const PackedFilters& filters, const Tiling& tiling, in
 
 void RunConvItem(const PackedFilters& filters, const Tiling& tiling, const ConvItem& item,
                  const char* const* pixels, const ConvOutput& output) {
-  const std::vector<SumPart>& parts = filters.parts();
-  for (size_t i = 0; i < parts.size(); ++i) {
-    for (int64_t p = item.first_panel; p < item.last_panel; ++p) {
-      const Panel& panel = filters.panels()[p];
-      const bool last_panel = p + 1 == item.last_panel;
-      const Panel& next = filters.panels()[last_panel ? item.first_panel : p + 1];
-      const SumPart& next_part = parts[last_panel && i + 1 < parts.size() ? i + 1 : i];
-      RunPart(filters, tiling, item, pixels, output, panel, parts[i], filters.Weights(next, next_part));
-    }
+  if (filters.grouped()) {
+    RunTileByTile(filters, tiling, item, pixels, output);
+  } else {
+    RunPanelByPanel(filters, tiling, item, pixels, output);
   }
 }
 

@@ -21,14 +21,14 @@ bool FitsGroupedKernels(const FilterSource& source, int lanes) {
 PackedFilters::PackedFilters(const FilterSource& source, DType dtype, const ConvKernels& kernels,
                              ThreadPool& pool)
     : dtype_(dtype) {
-  const bool grouped = FitsGroupedKernels(source, kernels.lanes);
+  grouped_ = FitsGroupedKernels(source, kernels.lanes);
   const int64_t in_per_group = source.in_channels / source.groups;
   lanes_ = kernels.lanes;
   taps_ = source.kernel_h * (source.join_columns ? 1 : source.kernel_w);
   channels_ = in_per_group * (source.join_columns ? source.kernel_w : 1);
-  depth_ = grouped ? 1 : kernels.depth;
+  depth_ = grouped_ ? 1 : kernels.depth;
   steps_ = CeilDiv(channels_, depth_);
-  if (grouped) {
+  if (grouped_) {
     kernels_per_row_ = max_pixels_ = kernels.grouped_max_pixels;
     kernels_ = kernels.grouped_table + std::countr_zero(static_cast<uint64_t>(in_per_group)) * max_pixels_;
     MakeGroupedPanels(source);
@@ -44,7 +44,7 @@ PackedFilters::PackedFilters(const FilterSource& source, DType dtype, const Conv
       parts_ = {{0, taps_, 0, channels_}};
     }
   }
-  description_ = std::string(grouped ? "grouped " : "direct ") + std::to_string(max_pixels_) + "x" +
+  description_ = std::string(grouped_ ? "grouped " : "direct ") + std::to_string(max_pixels_) + "x" +
                  std::to_string(lanes_ * panels_[0].blocks) + " " + kernels.isa;
   const Panel& last = panels_.back();
   packed_ = AlignedBuffer(static_cast<size_t>((last.bias + Width(last)) * kWordBytes));
@@ -79,11 +79,11 @@ void PackedFilters::AddPanel(int64_t first_out, int64_t first_in, int64_t channe
   panels_.push_back(panel);
 }
 
-// Half of the cache is for weights. Where one tap alone is too much it is cut, otherwise whole taps go
+// An eighth of the cache is for weights. Where one tap alone is too much it is cut, otherwise whole taps go
 // together; the parts are of nearly equal size.
 void PackedFilters::MakeParts() {
   const int64_t width = int64_t{panels_[0].blocks} * lanes_;
-  const int64_t budget = std::max<int64_t>(Caches().l1 / 2 / sizeof(float) / width, 1);
+  const int64_t budget = std::max<int64_t>(Caches().l2 / 8 / sizeof(float) / width, 1);
   if (channels_ >= budget) {
     const int64_t cuts = CeilDiv(channels_, budget);
     for (int64_t tap = 0; tap < taps_; ++tap) {

@@ -21,7 +21,7 @@ struct Panel {
   int last_lanes = 0;             // channels in the last of them
 };
 
-// A part of the sum over taps × channels whose weights fit in the first-level cache beside the pixels.
+// A part of the sum over taps × channels whose weights fit in the second-level cache beside the pixels.
 struct SumPart {
   int64_t first_tap = 0, taps = 0, first_channel = 0, channels = 0;
 };
@@ -50,6 +50,8 @@ class PackedFilters {
 
   const std::vector<Panel>& panels() const { return panels_; }
   const std::vector<SumPart>& parts() const { return parts_; }
+  // Each panel holds whole groups and reads no other channels than theirs.
+  bool grouped() const { return grouped_; }
   int64_t taps() const { return taps_; }
   int64_t channels() const { return channels_; }
   int max_pixels() const { return max_pixels_; }
@@ -84,6 +86,7 @@ class PackedFilters {
   void StoreWeight(float value, int64_t index, float* word) const;
 
   const DType dtype_;
+  bool grouped_;
   int depth_, lanes_, max_pixels_;
   const ConvKernel* kernels_;  // a row for each number of vectors
   int kernels_per_row_;

@@ -148,8 +148,10 @@ void ConvTileKernel(const ConvTile& tile) {
       }
       weights += kUnroll * kWidth;
       RESNET_NATIVE_UNROLL for (int i = 0; i < kPixels; ++i) x[i] += kUnroll * kDepth;
-      __builtin_prefetch(prefetch);
-      prefetch += tile.prefetch_step;
+      RESNET_NATIVE_UNROLL for (int line = 0; line < kPrefetchLines; ++line) {
+        __builtin_prefetch(prefetch, 0, 2);  // to the second-level cache: from there they come in time
+        prefetch += tile.prefetch_step;
+      }
     }
     for (int64_t k = 0; k < left; k += kDepth, weights += kWidth) {
       MultiplyAdd<Dot, kPixels, kBlocks>(x, k, left - k, weights, acc);

@@ -29,9 +29,11 @@ struct ConvTile {
   int last_lanes;    // channels that are stored of the last block
   bool relu;
   bool float_y;           // y is float whatever the data type is
-  const char* prefetch;   // a cache line of it is fetched every four steps of the sum …
-  int64_t prefetch_step;  // … moving by this many bytes: 0 or a line
+  const char* prefetch;   // kPrefetchLines cache lines of it are fetched every four steps of the sum …
+  int64_t prefetch_step;  // … each this many bytes after the last: 0 or a line
 };
+
+enum { kPrefetchLines = 2 };
 
 using ConvKernel = void (*)(const ConvTile& tile);
 

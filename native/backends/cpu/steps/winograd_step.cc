@@ -181,7 +181,8 @@ void WinogradStep::Multiply(const Block& block, int position, int64_t panel) con
     for (int64_t i = 0; i < count; ++i)
       rows[i] = reinterpret_cast<const char*>(v + (begin + i) * block.v_channels);
     tile.y = m + begin * m_channels;
-    tile.prefetch = reinterpret_cast<const char*>(next + t * (tile.channels / 4) * kCacheLineFloats);
+    tile.prefetch =
+        reinterpret_cast<const char*>(next + t * (tile.channels / 4) * kPrefetchLines * kCacheLineFloats);
     filters_.KernelFor(panel, count)(tile);
   }
 }
