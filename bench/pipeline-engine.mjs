@@ -7,12 +7,9 @@
 import { createRequire } from 'node:module';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
+import { loadSharpOnnxRuntime } from './peers/sharp-onnxruntime.mjs';
 
 const TOP_K = 5;
-const RESIZE = 256;
-const CROP = 224;
-const MEAN = [0.485, 0.456, 0.406];
-const STD = [0.229, 0.224, 0.225];
 // The delay that is recorded includes the timer's own interval.
 const TIMER_MS = 1;
 
@@ -27,56 +24,15 @@ async function loadOwn({ safetensors, threads, batch }) {
   };
 }
 
-/** The peer, written as its users would: the next batch is decoded while this one is computed. */
-async function loadPeer({ onnx, threads, batch }, sharp, { InferenceSession, Tensor }) {
-  const session = await InferenceSession.create(onnx, {
-    graphOptimizationLevel: 'all',
-    intraOpNumThreads: threads,
-    interOpNumThreads: 1,
-  });
-  const decode = async (files) => {
-    const images = await Promise.all(files.map((file) => decodeImage(sharp, file)));
-    const data = new Float32Array(images.length * 3 * CROP * CROP);
-    images.forEach((pixels, i) => {
-      normalise(pixels, data.subarray(i * 3 * CROP * CROP));
-    });
-    return new Tensor('float32', data, [images.length, 3, CROP, CROP]);
-  };
+async function loadPeer(settings, sharp, runtime) {
+  const outputsOf = await loadSharpOnnxRuntime({ ...settings, output: 'logits' }, sharp, runtime);
   return async (files) => {
-    const batches = [];
-    for (let i = 0; i < files.length; i += batch) batches.push(files.slice(i, i + batch));
     const classes = [];
-    let next = decode(batches[0]);
-    for (let i = 0; i < batches.length; i++) {
-      const input = await next;
-      if (i + 1 < batches.length) next = decode(batches[i + 1]);
-      const { logits } = await session.run({ input });
-      const width = logits.dims[1];
-      for (let n = 0; n < input.dims[0]; n++)
-        classes.push(topK(logits.data.subarray(n * width, (n + 1) * width)));
+    for await (const { data, width } of outputsOf(files)) {
+      for (let at = 0; at < data.length; at += width) classes.push(topK(data.subarray(at, at + width)));
     }
     return classes;
   };
-}
-
-async function decodeImage(sharp, file) {
-  const { data, info } = await sharp(file)
-    .resize(RESIZE, RESIZE, { fit: 'outside' })
-    .removeAlpha()
-    .raw()
-    .toBuffer({ resolveWithObject: true });
-  const [top, left] = [info.height, info.width].map((size) => Math.round((size - CROP) / 2));
-  const rows = Array.from({ length: CROP }, (_, y) => ((top + y) * info.width + left) * 3);
-  return rows.map((start) => data.subarray(start, start + CROP * 3));
-}
-
-/** Rows of RGB bytes to planes of normalised floats. */
-function normalise(rows, planes) {
-  for (let c = 0; c < 3; c++) {
-    const [scale, shift] = [1 / (255 * STD[c]), MEAN[c] / STD[c]];
-    let at = c * CROP * CROP;
-    for (const row of rows) for (let x = c; x < row.length; x += 3) planes[at++] = row[x] * scale - shift;
-  }
 }
 
 function topK(logits) {

@@ -17,14 +17,15 @@ export class NetworkFiles implements AsyncDisposable {
     readonly onnx: string,
   ) {}
 
-  static async write(arch: string, withOnnx: boolean): Promise<NetworkFiles> {
+  /** @param outputs of the ONNX file. */
+  static async write(arch: string, withOnnx: boolean, outputs = ['logits']): Promise<NetworkFiles> {
     const network = await benchNetwork(arch);
     const folder = await mkdtemp(join(tmpdir(), 'resnet-native-bench-'));
     const onnx = withOnnx ? join(folder, 'model.onnx') : '';
     const files = new NetworkFiles(arch, network, folder, join(folder, 'model.safetensors'), onnx);
     try {
       await saveSafetensors(files.safetensors, network.model);
-      if (onnx) await writeFile(onnx, toOnnx(network.model));
+      if (onnx) await writeFile(onnx, toOnnx(network.model, { outputs }));
       return files;
     } catch (error) {
       await files[Symbol.asyncDispose]();

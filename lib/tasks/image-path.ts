@@ -61,7 +61,7 @@ interface Loaded<Item> {
 
 const READS_UNDER_WAY = 16;
 // Enough to keep every core decoding while the oldest is waited for.
-const DECODES_UNDER_WAY = Math.max(4, 2 * availableParallelism());
+export const DECODES_UNDER_WAY = Math.max(4, 2 * availableParallelism());
 // One that computes and the next, which is then ready when the first is done.
 const BATCHES_UNDER_WAY = 2;
 
