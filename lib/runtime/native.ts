@@ -101,15 +101,27 @@ export interface NativeAddon {
     pixels: Uint8Array,
     height: number,
     width: number,
-    geometry: {
-      resizedHeight: number;
-      resizedWidth: number;
-      top: number;
-      left: number;
-      cropHeight: number;
-      cropWidth: number;
-    },
+    geometry: NativeCropGeometry,
   ): Promise<Uint8Array>;
+  /**
+   * The same of the pixels of a JPEG file of that size, decoded as Pillow does: null for a file that is damaged or of a
+   * rare kind. `file` is treated as `pixels`. Absent where the machine has no TurboJPEG.
+   */
+  resizeCropJpeg?(
+    file: Uint8Array,
+    height: number,
+    width: number,
+    geometry: NativeCropGeometry,
+  ): Promise<Uint8Array | null>;
+}
+
+export interface NativeCropGeometry {
+  readonly resizedHeight: number;
+  readonly resizedWidth: number;
+  readonly top: number;
+  readonly left: number;
+  readonly cropHeight: number;
+  readonly cropWidth: number;
 }
 
 let loaded: NativeAddon | undefined;

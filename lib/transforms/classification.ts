@@ -1,10 +1,18 @@
 import { ResNetError } from '../errors.js';
 import { checkInteger, checkOneOf, checkOptions } from '../is.js';
-import { native } from '../runtime/native.js';
+import { type NativeCropGeometry, native } from '../runtime/native.js';
 import { Tensor } from '../tensor.js';
-import { type DecodedImage, decodeImage, type ImageSource } from './decode.js';
-import { centreCrop, resizedSize } from './geometry.js';
+import {
+  DEFAULT_MAX_PIXELS,
+  type DecodedImage,
+  decodeEncoded,
+  type ImageSource,
+  shrunkSize,
+} from './decode.js';
+import { centreCrop, resizedSize, type Size } from './geometry.js';
+import { jpegFrame } from './headers.js';
 import { checkedImageTransform, IMAGENET_TRANSFORM, type ImageTransform } from './image-transform.js';
+import { type EncodedImage, readImage } from './source.js';
 
 export type DecodeMode = 'exact' | 'fast';
 
@@ -62,8 +70,11 @@ const RGB = 3;
 export function classification(options: ClassificationOptions = {}): ClassificationTransform {
   const settings = checkedSettings(options);
   const transform = async (image: ImageSource | Tensor) => {
-    const decoded = image instanceof Tensor ? fromTensor(image) : await decodeFor(settings, image);
-    return resizeAndCrop(decoded, settings);
+    if (image instanceof Tensor) return resizeAndCrop(fromTensor(image), settings);
+    const file = await readImage(image);
+    return (
+      (await transformPlainJpeg(file, settings)) ?? resizeAndCrop(await decodeFor(settings, file), settings)
+    );
   };
   const { resizeSize, cropSize, mean, std, decode } = settings;
   return Object.freeze(Object.assign(transform, { resizeSize, cropSize, mean, std, decode }));
@@ -71,17 +82,17 @@ export function classification(options: ClassificationOptions = {}): Classificat
 
 interface Settings extends ImageTransform {
   readonly decode: DecodeMode;
-  readonly maxPixels: number | undefined;
+  readonly maxPixels: number;
 }
 
 function checkedSettings(options: ClassificationOptions): Settings {
   checkOptions('classification', options, CLASSIFICATION_OPTIONS);
-  const { maxPixels, decode = 'exact', ...given } = options;
+  const { maxPixels = DEFAULT_MAX_PIXELS, decode = 'exact', ...given } = options;
   const transform = { ...IMAGENET_TRANSFORM, ...withoutUndefined(given) };
   return {
     ...checkedImageTransform(transform, RGB),
     decode: checkOneOf('decode', decode, ['exact', 'fast']),
-    maxPixels: maxPixels === undefined ? undefined : checkInteger('maxPixels', maxPixels, 1),
+    maxPixels: checkInteger('maxPixels', maxPixels, 1),
   };
 }
 
@@ -94,12 +105,30 @@ interface NamedImage extends DecodedImage {
   readonly name: string;
 }
 
-async function decodeFor(settings: Settings, source: ImageSource): Promise<NamedImage> {
-  const decoded = await decodeImage(source, {
-    ...(settings.maxPixels !== undefined && { maxPixels: settings.maxPixels }),
-    ...(settings.decode === 'fast' && { shrinkTo: 2 * settings.resizeSize }),
-  });
-  return { ...decoded, name: typeof source === 'string' ? source : 'the image' };
+async function decodeFor(settings: Settings, image: EncodedImage): Promise<NamedImage> {
+  const { maxPixels } = settings;
+  return { ...(await decodeEncoded(image, { maxPixels, shrinkTo: shrinkTo(settings) })), name: image.name };
+}
+
+/** What 'fast' decoding brings large JPEGs down to. */
+function shrinkTo({ decode, resizeSize }: Settings): number | undefined {
+  return decode === 'fast' ? 2 * resizeSize : undefined;
+}
+
+/** A plain JPEG in one go, where the addon can: the same pixels, in half the time. Undefined for any other file. */
+async function transformPlainJpeg(
+  { format, bytes, name }: EncodedImage,
+  settings: Settings,
+): Promise<Tensor<Uint8Array> | undefined> {
+  const { resizeCropJpeg } = native();
+  const frame = resizeCropJpeg && format === 'jpeg' ? jpegFrame(bytes) : undefined;
+  if (!resizeCropJpeg || !frame?.sequential || frame.width * frame.height > settings.maxPixels)
+    return undefined;
+  const shrinks = shrinkTo(settings);
+  if (frame.width * frame.height === 0 || (shrinks && shrunkSize(frame, shrinks))) return undefined;
+  const geometry = cropGeometry(frame, settings, name);
+  const pixels = await resizeCropJpeg(bytes, frame.height, frame.width, geometry);
+  return pixels ? cropTensor(pixels, settings) : undefined;
 }
 
 function fromTensor(tensor: Tensor): NamedImage {
@@ -125,21 +154,31 @@ function fromTensor(tensor: Tensor): NamedImage {
 }
 
 async function resizeAndCrop(image: NamedImage, settings: Settings): Promise<Tensor<Uint8Array>> {
-  const { cropSize } = settings;
-  const resized = resizedSize({ width: image.fileWidth, height: image.fileHeight }, settings.resizeSize);
+  const fileSize = { width: image.fileWidth, height: image.fileHeight };
+  const geometry = cropGeometry(fileSize, settings, image.name);
+  const pixels = await native().resizeCrop(image.data, image.height, image.width, geometry);
+  return cropTensor(pixels, settings);
+}
+
+/** @throws ResNetError `INVALID_SHAPE` when the resized image would be too large. */
+function cropGeometry(image: Size, { resizeSize, cropSize }: Settings, name: string): NativeCropGeometry {
+  const resized = resizedSize(image, resizeSize);
   if (Math.max(resized.width, resized.height) > MAX_SIDE) {
     throw new ResNetError(
       'INVALID_SHAPE',
-      `${image.name}: ${image.fileWidth}x${image.fileHeight} pixels would be resized to ` +
+      `${name}: ${image.width}x${image.height} pixels would be resized to ` +
         `${resized.width}x${resized.height}; sides of at most ${MAX_SIDE} are supported`,
     );
   }
-  const pixels = await native().resizeCrop(image.data, image.height, image.width, {
+  return {
     resizedHeight: resized.height,
     resizedWidth: resized.width,
     ...centreCrop(resized, cropSize),
     cropHeight: cropSize,
     cropWidth: cropSize,
-  });
-  return Tensor.fromUint8(pixels, [cropSize, cropSize, 3]) as Tensor<Uint8Array>;
+  };
+}
+
+function cropTensor(pixels: Uint8Array, { cropSize }: Settings): Tensor<Uint8Array> {
+  return Tensor.fromUint8(pixels, [cropSize, cropSize, RGB]) as Tensor<Uint8Array>;
 }

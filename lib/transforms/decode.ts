@@ -42,9 +42,16 @@ export interface DecodedImage {
 export async function decodeImage(source: ImageSource, options: DecodeOptions = {}): Promise<DecodedImage> {
   const maxPixels = checkInteger('maxPixels', options.maxPixels ?? DEFAULT_MAX_PIXELS, 1);
   if (options.shrinkTo !== undefined) checkInteger('shrinkTo', options.shrinkTo, 1);
-  const image = await readImage(source);
+  return decodeEncoded(await readImage(source), { maxPixels, shrinkTo: options.shrinkTo });
+}
+
+/** `decodeImage` of an image that has been read. @throws ResNetError `IMAGE_DECODE`. */
+export async function decodeEncoded(
+  image: EncodedImage,
+  { maxPixels, shrinkTo }: { maxPixels: number; shrinkTo: number | undefined },
+): Promise<DecodedImage> {
   try {
-    return await decodeByFormat(image, maxPixels, options.shrinkTo);
+    return await decodeByFormat(image, maxPixels, shrinkTo);
   } catch (error) {
     const reason = (error as Error).message.trim().replace(/\s*\n\s*/g, '; ');
     throw new ResNetError('IMAGE_DECODE', `Cannot decode ${image.name}: ${reason}`, { cause: error });
@@ -101,7 +108,7 @@ async function decodeJpeg(
 }
 
 /** The size with the shorter side at `shrinkTo`, or undefined where that is not at least a halving. */
-function shrunkSize({ width, height }: JpegFrame, shrinkTo: number) {
+export function shrunkSize({ width, height }: JpegFrame, shrinkTo: number) {
   const scale = shrinkTo / Math.min(width, height);
   if (scale > 0.5) return undefined;
   return { width: Math.round(width * scale), height: Math.round(height * scale) };

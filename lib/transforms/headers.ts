@@ -6,6 +6,8 @@ export interface JpegFrame {
   readonly height: number;
   /** 1: greyscale, 3: colour, 4: CMYK or YCCK. */
   readonly components: number;
+  /** Of Huffman-coded blocks in one order, as cameras write them: not progressive, for instance. */
+  readonly sequential: boolean;
 }
 
 /** A JPEG's frame header, or undefined where damage hides it (decoders may still find it). */
@@ -18,6 +20,7 @@ export function jpegFrame(bytes: Buffer): JpegFrame | undefined {
         height: bytes.readUInt16BE(at + 5),
         width: bytes.readUInt16BE(at + 7),
         components: bytes.readUInt8(at + 9),
+        sequential: marker === 0xc0 || marker === 0xc1,
       };
     }
     // 0xff may be repeated before a marker.

@@ -8,6 +8,7 @@
 #include "native/addon/memory.h"
 #include "native/addon/peak.h"
 #include "native/addon/session_to_js.h"
+#include "native/image/jpeg.h"
 
 // The surface that lib/runtime/native.ts types. Called once for each environment that loads the addon.
 
@@ -33,6 +34,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["allocate"] = MakeFunction(env, "allocate", Allocate);
   exports["measurePeak"] = MakeFunction(env, "measurePeak", MeasurePeak);
   exports["resizeCrop"] = MakeFunction(env, "resizeCrop", ResizeCropImage);
+  if (DecodesJpeg()) exports["resizeCropJpeg"] = MakeFunction(env, "resizeCropJpeg", ResizeCropJpeg);
   return exports;
 }
 

@@ -1,8 +1,13 @@
 #include "native/addon/image.h"
 
+#include <memory>
+#include <new>
+#include <span>
+
 #include "native/addon/js_values.h"
 #include "native/addon/memory.h"
 #include "native/addon/worker_task.h"
+#include "native/image/jpeg.h"
 #include "native/image/resize.h"
 
 namespace resnet_native {
@@ -22,22 +27,66 @@ ResizeCropGeometry ReadGeometry(const Napi::Object& js) {
   return geometry;
 }
 
+using Bytes = std::span<const uint8_t>;
+
+constexpr size_t kChannels = 3;
+
+struct ImageLayout {
+  int64_t height, width;
+  ResizeCropGeometry geometry;
+};
+
+// What both calls are given.
+struct Request {
+  Napi::Uint8Array bytes;
+  ImageLayout image;
+};
+
+Request ReadRequest(const Napi::CallbackInfo& info, const char* name) {
+  const auto bytes = ToTypedArray(info[0], name, napi_uint8_array).As<Napi::Uint8Array>();
+  const int64_t height = ToInteger(info[1], "height", 1, kMaxImageSide);
+  const int64_t width = ToInteger(info[2], "width", 1, kMaxImageSide);
+  return {bytes, {height, width, ReadGeometry(ToObject(info[3], "geometry"))}};
+}
+
+// Runs `fill(bytes, crop)`, which says whether there is a crop, on a worker.
+template <class Fill>
+Napi::Value CropOnWorker(Napi::Env env, const Napi::Uint8Array& array, size_t crop_bytes, Fill fill) {
+  const Bytes bytes(array.Data(), array.ByteLength());
+  const auto result = MemoryBlock::Allocate(crop_bytes);
+  const auto keep_alive = std::make_shared<Napi::Reference<Napi::Uint8Array>>(Napi::Persistent(array));
+  return RunOnWorker(env, [=]() -> Finish {
+    const bool filled = fill(bytes, {static_cast<uint8_t*>(result->data()), result->size()});
+    return [result, keep_alive, filled](Napi::Env env) -> Napi::Value {
+      if (!filled) return env.Null();
+      return Napi::Uint8Array::New(env, result->size(), ToArrayBuffer(env, result), 0);
+    };
+  });
+}
+
 }  // namespace
 
 Napi::Value ResizeCropImage(const Napi::CallbackInfo& info) {
-  const auto pixels = ToTypedArray(info[0], "pixels", napi_uint8_array).As<Napi::Uint8Array>();
-  const int64_t height = ToInteger(info[1], "height", 1, kMaxImageSide);
-  const int64_t width = ToInteger(info[2], "width", 1, kMaxImageSide);
-  const ResizeCropGeometry geometry = ReadGeometry(ToObject(info[3], "geometry"));
-  const std::span<const uint8_t> bytes(pixels.Data(), pixels.ByteLength());
-  const auto result = MemoryBlock::Allocate(CheckResizeCrop(bytes.size(), height, width, geometry));
-  const auto keep_alive = std::make_shared<Napi::Reference<Napi::Uint8Array>>(Napi::Persistent(pixels));
+  const Request request = ReadRequest(info, "pixels");
+  const ImageLayout image = request.image;
+  const size_t crop_bytes =
+      CheckResizeCrop(request.bytes.ByteLength(), image.height, image.width, image.geometry);
+  return CropOnWorker(info.Env(), request.bytes, crop_bytes, [image](Bytes pixels, std::span<uint8_t> crop) {
+    ResizeCrop(pixels, image.height, image.width, image.geometry, crop);
+    return true;
+  });
+}
 
-  return RunOnWorker(info.Env(), [=]() -> Finish {
-    ResizeCrop(bytes, height, width, geometry, {static_cast<uint8_t*>(result->data()), result->size()});
-    return [result, keep_alive](Napi::Env env) {
-      return Napi::Uint8Array::New(env, result->size(), ToArrayBuffer(env, result), 0);
-    };
+Napi::Value ResizeCropJpeg(const Napi::CallbackInfo& info) {
+  const Request request = ReadRequest(info, "file");
+  const ImageLayout image = request.image;
+  const size_t pixel_bytes = image.height * image.width * kChannels;
+  const size_t crop_bytes = CheckResizeCrop(pixel_bytes, image.height, image.width, image.geometry);
+  return CropOnWorker(info.Env(), request.bytes, crop_bytes, [=](Bytes file, std::span<uint8_t> crop) {
+    const std::unique_ptr<uint8_t[]> pixels(new (std::nothrow) uint8_t[pixel_bytes]);
+    if (!pixels || !DecodePlainJpeg(file, image.height, image.width, pixels.get())) return false;
+    ResizeCrop({pixels.get(), pixel_bytes}, image.height, image.width, image.geometry, crop);
+    return true;
   });
 }
 

@@ -8,13 +8,13 @@ const read = (file: string) => readFileSync(GOLDEN_IMAGES + file);
 
 describe('jpegFrame', () => {
   test.each([
-    ['china.jpg', 640, 427, 3],
-    ['jpeg-progressive.jpg', 97, 61, 3],
-    ['jpeg-grey.jpg', 97, 61, 1],
-    ['jpeg-icc.jpg', 97, 61, 3],
-    ['jpeg-cmyk-plain.jpg', 53, 40, 4],
-  ])('%s', (file, width, height, components) => {
-    expect(jpegFrame(read(file))).toEqual({ width, height, components });
+    ['china.jpg', 640, 427, 3, true],
+    ['jpeg-progressive.jpg', 97, 61, 3, false],
+    ['jpeg-grey.jpg', 97, 61, 1, true],
+    ['jpeg-icc.jpg', 97, 61, 3, true],
+    ['jpeg-cmyk-plain.jpg', 53, 40, 4, true],
+  ])('%s', (file, width, height, components, sequential) => {
+    expect(jpegFrame(read(file))).toEqual({ width, height, components, sequential });
   });
 
   test('fill bytes before a marker are skipped', () => {
