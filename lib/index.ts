@@ -1,6 +1,7 @@
 /** ResNets in Node.js at the speed of the hardware. Everything public is exported here, and nothing else is. */
 
 export { AbortError, type ErrorCode, ResNetError, WeightsFormatError } from './errors.js';
+export type { AloneRates } from './extract/alone.js';
 export {
   type ExtractFeaturesOptions,
   type ExtractProgress,

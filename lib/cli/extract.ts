@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
 import { throwIfAborted } from '../errors.js';
+import { type AloneRates, rateTogether } from '../extract/alone.js';
 import {
   type ExtractFeaturesOptions,
   type ExtractProgress,
+  type ExtractSummary,
   extractFeatures,
 } from '../extract/extract-features.js';
 import type { QueueAddress } from '../extract/queue/connection.js';
@@ -70,7 +72,7 @@ export function addExtract(program: Command, signal: AbortSignal): void {
     .option('--resume', 'go on in a folder with features of the same kind')
     .option('--max-errors <n>', 'bad images to put up with (default: all)', integer('--max-errors', 0))
     .option('--json', 'print progress and summary as JSON lines and nothing else')
-    .option('--profile', 'show how busy each stage was');
+    .option('--profile', 'show how busy each stage was, and what decoding and computing do alone');
   addModelOptions(command)
     .addHelpText('after', EXAMPLES)
     .action((inputs: string[], options: ExtractCommandOptions) => extract(inputs, options, signal));
@@ -120,7 +122,8 @@ async function extractAlone(
   const progress = new Progress('images');
   const onProgress = json ? jsonLines() : (seen: ExtractProgress) => showProgress(progress, seen);
   try {
-    const summary = await extractFeatures(model, inputs, { ...extraction, resume, maxErrors, onProgress });
+    const run = { ...extraction, resume, maxErrors, profile, onProgress };
+    const summary = await extractFeatures(model, inputs, run);
     progress.clear();
     if (json) process.stdout.write(`${JSON.stringify({ event: 'done', ...summary })}\n`);
     else process.stdout.write(summaryText(summary, extraction.out));
@@ -204,12 +207,23 @@ function summaryText({ images, errors, skipped, seconds }: ExtractProgress, out:
   return `${images} images in ${seconds.toFixed(1)} s, ${rate} images/s, into ${out}${before}${bad}\n`;
 }
 
-function profileTable({ stages, seconds, boundedBy }: ExtractProgress): string {
+function profileTable({ stages, images: done, seconds, boundedBy, alone }: ExtractSummary): string {
   const rows = STAGES.map((stage) => {
     const { images, activeMs } = stages[stage];
     const each = images > 0 ? `${(activeMs / images).toFixed(2)} ms an image` : '';
     const mark = stage === boundedBy ? '  bounds' : '';
     return `${stage.padEnd(8)}${percent(activeMs / 1000 / seconds)} of the time${each.padStart(20)}${mark}`;
   });
-  return `${rows.join('\n')}\n`;
+  return `${[...rows, ...(alone ? aloneRows(alone, done / seconds) : [])].join('\n')}\n`;
+}
+
+function aloneRows(alone: AloneRates, rate: number): string[] {
+  const { images, decode, compute } = alone;
+  const slower = Math.min(decode, compute);
+  const share = percent(rate / slower);
+  const together = rateTogether(alone);
+  return [
+    `alone   decoding ${decode.toFixed(1)} and computing ${compute.toFixed(1)} images/s, on the first ${images}`,
+    `in all  ${rate.toFixed(1)} images/s: ${share} of the slower; sharing the cores allows ${together.toFixed(1)}`,
+  ];
 }

@@ -14,9 +14,13 @@ export interface AloneRates {
   readonly compute: number;
 }
 
+/** What a pipeline can come to where decoding and computing share the processor: the time of both, one after the other. */
+export function rateTogether({ decode, compute }: AloneRates): number {
+  return 1 / (1 / decode + 1 / compute);
+}
+
 /**
- * Measures decoding and computing alone, on the first `count` images that can be read: what their pipeline comes to, can
- * be told from what bounds it. Holds the bytes and the pixels of these images.
+ * Measures decoding and computing alone, on the first `count` images that can be read. Holds the bytes and the pixels of these images.
  * @returns undefined if no image can be read.
  * @throws what running throws; AbortError.
  */

@@ -5,6 +5,7 @@ import type { Entry } from '../sources/entry.js';
 import { checkedInputs, countEntries, type ExtractInputs, inputEntries } from '../sources/inputs.js';
 import { mapOrdered } from '../tasks/pipeline.js';
 import type { StageTimes } from '../tasks/stage-clock.js';
+import { type AloneRates, ratesAlone } from './alone.js';
 import {
   createExtraction,
   type EncodedBatch,
@@ -39,6 +40,8 @@ export interface ExtractFeaturesOptions extends ExtractionOptions {
   readonly resume?: boolean | undefined;
   /** More bad images than these end the run. Default: any number is taken. */
   readonly maxErrors?: number | undefined;
+  /** Measures decoding and computing alone, on the first 128 images, before it begins. Default false. */
+  readonly profile?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called after each batch that was written. */
   readonly onProgress?: ((progress: ExtractProgress) => void) | undefined;
@@ -63,9 +66,12 @@ export interface ExtractProgress {
 export interface ExtractSummary extends ExtractProgress {
   /** Parts in the folder. */
   readonly parts: number;
+  /** With `profile`, unless no image could be read. */
+  readonly alone?: AloneRates | undefined;
 }
 
-const RUN_KEYS = ['out', 'shardSize', 'resume', 'maxErrors', 'signal', 'onProgress'] as const;
+const RUN_KEYS = ['out', 'shardSize', 'resume', 'maxErrors', 'profile', 'signal', 'onProgress'] as const;
+const PROFILED_IMAGES = 128;
 // Batches that wait for the disk.
 const WRITES_UNDER_WAY = 2;
 
@@ -96,7 +102,10 @@ export async function extractFeatures(
   try {
     const unlock = await lockFolder(options.out);
     try {
-      return await new Run(extraction, inputs, options).go();
+      const alone = options.profile
+        ? await ratesAlone(extraction, inputEntries(inputs, options.signal), PROFILED_IMAGES, options.signal)
+        : undefined;
+      return { ...(await new Run(extraction, inputs, options).go()), ...(alone && { alone }) };
     } finally {
       await unlock();
     }
@@ -105,13 +114,15 @@ export async function extractFeatures(
   }
 }
 
-function checkOptions({ out, shardSize, maxErrors, resume }: ExtractFeaturesOptions): void {
+function checkOptions({ out, shardSize, maxErrors, resume, profile }: ExtractFeaturesOptions): void {
   if (typeof out !== 'string' || out === '' || out.includes('\0')) throw invalid('out', 'a folder', out);
   if (shardSize !== undefined) checkInteger('shardSize', shardSize, 1);
   if (maxErrors !== undefined && maxErrors !== Number.POSITIVE_INFINITY) {
     checkInteger('maxErrors', maxErrors, 0);
   }
-  if (resume !== undefined && typeof resume !== 'boolean') throw invalid('resume', 'true or false', resume);
+  for (const [name, flag] of Object.entries({ resume, profile })) {
+    if (flag !== undefined && typeof flag !== 'boolean') throw invalid(name, 'true or false', flag);
+  }
 }
 
 /** One call of `extractFeatures`, with what it has counted. */

@@ -1,5 +1,5 @@
 import { checkInteger, checkOneOf, invalid } from '../is.js';
-import type { Compilable } from '../runtime/compilable.js';
+import { type Compilable, readModel } from '../runtime/compilable.js';
 import type { Results } from '../runtime/session.js';
 import { type Entry, readEntry } from '../sources/entry.js';
 import { labelsFor } from '../tasks/classifier.js';
@@ -120,16 +120,18 @@ export async function createExtraction(model: Compilable, options: ExtractionOpt
   const { outputs, topK } = settings;
   const { batch = 32, labels } = options;
   checkInteger('batch', batch, 1);
-  const names = topK > 0 ? labelsFor(model, labels) : undefined;
-  const path = await createImagePath(model, {
+  const read = readModel(model);
+  const names = topK > 0 ? labelsFor(read, labels) : undefined;
+  const computed = [...new Set([...outputs, ...(topK > 0 ? ['logits'] : [])])];
+  const path = await createImagePath(read, {
     ...withoutKeys(options, EXTRACTION_KEYS),
     maxBatch: batch,
-    outputs: [...new Set([...outputs, ...(topK > 0 ? ['logits'] : [])])],
+    outputs: computed,
   });
   try {
     const columns = await columnsOf(path, outputs, settings);
     const fingerprint = {
-      weights: weightsHash(model),
+      weights: weightsHash(read, computed),
       transform: transformFacts(path.transform),
       dtype: path.session.dtype,
       ...settings,

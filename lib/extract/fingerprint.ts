@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
+import { resolveNode } from '../graph/names.js';
+import { neededGraph } from '../graph/needed.js';
 import { parameterShapes } from '../graph/parameters.js';
 import { serializeGraph } from '../graph/serialize.js';
 import type { Compilable } from '../runtime/compilable.js';
@@ -8,7 +10,7 @@ import type { FeatureFormat, StoredDType } from './sinks/sink.js';
 
 /** What features depend on: two runs with equal fingerprints give features that belong together. */
 export interface Fingerprint {
-  /** SHA-256 of the graph and of the parameters. */
+  /** SHA-256 of the graph and of the parameters, as far as the outputs need them. */
   readonly weights: string;
   readonly transform: object;
   readonly outputs: readonly string[];
@@ -28,8 +30,11 @@ export function packageVersion(): string {
   return version;
 }
 
-/** SHA-256 of the network: its graph, and every parameter that the graph reads. */
-export function weightsHash({ graph, parameters }: Compilable): string {
+/** SHA-256 of the part of a network that `outputs` depend on: its graph, and every parameter that it reads. */
+export function weightsHash({ graph: whole, parameters }: Compilable, outputs: readonly string[]): string {
+  const names = outputs.map((name) => resolveNode(whole, name));
+  // Aliases may name nodes that are left out; the features do not depend on them.
+  const graph = { ...neededGraph(whole, names), aliases: {} };
   const hash = createHash('sha256').update(serializeGraph(graph));
   for (const key of [...parameterShapes(graph).keys()].sort()) {
     const data = parameters.get(key)?.data;

@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { ResNetError } from '../errors.js';
 import type { Graph, GraphNode, InputNode, NormalizeNode } from '../graph/graph.js';
 import { resolveNode } from '../graph/names.js';
+import { neededGraph } from '../graph/needed.js';
 import { type ParameterValues, parameterShapes } from '../graph/parameters.js';
 import { checkInteger, checkOneOf, checkOptions, invalid, show } from '../is.js';
 import type { ImageTransform } from '../transforms/image-transform.js';
@@ -55,7 +56,7 @@ const OPTION_CHECKS: { readonly [Name in keyof CompileOptions]-?: (value: unknow
 export const COMPILE_OPTIONS: readonly string[] = Object.keys(OPTION_CHECKS);
 
 /**
- * Compiles a model for a device. Weights are read now: later changes to the model do not reach the session.
+ * Compiles a model for a device. Weights that the outputs need are read now: later changes to the model do not reach the session.
  * @throws ResNetError `INVALID_ARGUMENT`, `UNKNOWN_NODE`, `UNSUPPORTED` (a dtype that the device lacks),
  * `DEVICE_UNAVAILABLE`, `OUT_OF_MEMORY`.
  */
@@ -65,11 +66,12 @@ export async function compileModel(model: Compilable, options: CompileOptions = 
   const chosen = await chooseDevice(options.device ?? 'auto');
   checkDType(chosen, dtype);
 
-  const { graph, parameters, transform } = readModel(model);
+  const { graph: whole, parameters, transform } = readModel(model);
   const asked = [...new Set(options.outputs ?? ['logits'])].map(
-    (name) => [name, resolveNode(graph, name)] as const,
+    (name) => [name, resolveNode(whole, name)] as const,
   );
   const outputs = [...new Set(asked.map(([, node]) => node))];
+  const graph = neededGraph(whole, outputs);
   const description: SessionDescription = {
     device: chosen.device.id,
     deviceReason: chosen.reason,

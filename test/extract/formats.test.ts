@@ -9,6 +9,7 @@ import { loadModel } from '../../lib/models/load.js';
 import { readStateDict } from '../../lib/weights/read.js';
 import { DIGITS_MODEL, HELD_OUT } from '../tasks/digits.js';
 import { allRows, readNpy, temporaryFolder } from './folders.js';
+import { missingPython, python } from './python.js';
 
 // Enough for two row groups of layer2.
 const COUNT = 40;
@@ -62,20 +63,20 @@ test('safetensors has a tensor for each output', async () => {
   expect(state.get('layer2')?.data).toEqual(maps.data);
 });
 
-const python = process.env.RESNET_NATIVE_PYTHON;
-const packages = 'numpy, pyarrow, duckdb, safetensors';
+const PACKAGES = 'numpy, pyarrow, duckdb, safetensors';
 
 test('numpy, pyarrow, DuckDB and safetensors read it', (context) => {
-  if (!python) return context.skip(`RESNET_NATIVE_PYTHON names no interpreter with ${packages}`);
-  const missing = missingPackages(python);
-  if (missing) return context.skip(`${python} lacks ${packages}: ${missing}`);
+  const missing = missingPython(PACKAGES);
+  if (missing) return context.skip(missing);
   for (const file of ['parquet/part-00000.parquet', 'safetensors/part-00000.safetensors']) {
     copyFileSync(join(base, file), join(base, 'npy', basename(file)));
   }
   const half = join(base, 'half', 'part-00000.avgpool.npy');
   copyFileSync(half, join(base, 'npy', 'part-00000.avgpool.half.npy'));
   const script = fileURLToPath(new URL('read_features.py', import.meta.url));
-  const output = execFileSync(python, [script, join(base, 'npy'), 'avgpool'], { maxBuffer: 2 ** 28 });
+  const output = execFileSync(python as string, [script, join(base, 'npy'), 'avgpool'], {
+    maxBuffer: 2 ** 28,
+  });
   const found = JSON.parse(output.toString());
 
   expect(found.numpy).toMatchObject({ type: 'memmap', dtype: 'float32', shape: [COUNT, 64], values });
@@ -87,12 +88,3 @@ test('numpy, pyarrow, DuckDB and safetensors read it', (context) => {
   expect(found.safetensors.avgpool).toMatchObject({ dtype: 'float32', shape: [COUNT, 64], values });
   expect(found.safetensors.layer2).toMatchObject({ shape: [COUNT, 32, 16, 16] });
 });
-
-function missingPackages(interpreter: string): string | undefined {
-  try {
-    execFileSync(interpreter, ['-c', `import ${packages}`], { stdio: 'pipe' });
-    return undefined;
-  } catch (error) {
-    return (error as Error).message.trim().split('\n').at(-1);
-  }
-}
