@@ -1,6 +1,7 @@
 #include "native/backends/cuda/gpu/kernels/epilogue.h"
 #include "native/backends/cuda/gpu/kernels/launch.cuh"
 #include "native/backends/cuda/gpu/kernels/load_input.h"
+#include "native/backends/cuda/gpu/kernels/probe.h"
 
 namespace resnet_native::cuda {
 
@@ -24,8 +25,15 @@ INSTANTIATE(Epilogue<BFloat16, float>);
 INSTANTIATE(Epilogue<int8_t, float>);
 INSTANTIATE(Epilogue<int32_t, int8_t>);
 
+INSTANTIATE(Epilogue<float, int8_t>);
+
 INSTANTIATE(QuantizeElements<float>);
 INSTANTIATE(QuantizeElements<Half>);
 INSTANTIATE(QuantizeElements<BFloat16>);
+
+cudaError_t ProbeKernels() {
+  cudaFuncAttributes attributes;
+  return cudaFuncGetAttributes(&attributes, RunThreads<QuantizeElements<float>>);
+}
 
 }  // namespace resnet_native::cuda

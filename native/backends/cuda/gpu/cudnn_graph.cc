@@ -1,0 +1,273 @@
+#include "native/backends/cuda/gpu/cudnn_graph.h"
+
+// Its shim finds cuDNN's functions in the library that BindCudnn is given (the definition comes from CMakeLists.txt).
+#include <cudnn_frontend.h>
+
+#include <algorithm>
+#include <unordered_map>
+
+namespace cudnn_frontend {
+void* cudnn_dlhandle = nullptr;
+}  // namespace cudnn_frontend
+
+namespace resnet_native::cuda {
+namespace {
+
+namespace fe = cudnn_frontend;
+using fe::graph::Tensor_attributes;
+using Tensor = std::shared_ptr<Tensor_attributes>;
+
+// Plans that want more are not considered.
+constexpr int64_t kLargestWorkspace = int64_t{256} << 20;
+
+enum Uid : int64_t { kX = 1, kFilters, kY, kResidual, kBias, kScale, kResidualScale, kZero };
+
+fe::DataType_t TypeOf(DType dtype) {
+  switch (dtype) {
+    case DType::kFloat16:
+      return fe::DataType_t::HALF;
+    case DType::kBfloat16:
+      return fe::DataType_t::BFLOAT16;
+    case DType::kInt8:
+      return fe::DataType_t::INT8;
+    default:
+      return fe::DataType_t::FLOAT;
+  }
+}
+
+[[noreturn]] void Unsupported(const std::string& why) {
+  throw Error(ErrorCode::kUnsupported, "cuDNN: " + why);
+}
+
+void Require(fe::error_t error) {
+  if (error.is_bad()) Unsupported(error.get_message());
+}
+
+// Plans of it keep their resources themselves (device.h: a Capture lives no longer than its kernels), so that nothing
+// has to be asked of the CUDA runtime. It knows which of its plans pass the filters without building them.
+class PlannedGraph : public fe::graph::Graph {
+ public:
+  PlannedGraph() { set_cuda_graph_retention(fe::CudaGraphRetention_t::NONE); }
+  bool Passes(int64_t index) { return plans.check_support_at_index(index).is_good(); }
+};
+
+// The tensors and operations of one convolution.
+class GraphMaker {
+ public:
+  GraphMaker(PlannedGraph& graph, const Convolution& op) : graph_(graph), op_(op), out_(op.OutShape()) {}
+
+  void Fused() {
+    Tensor y = Sum();
+    if (op_.dtype == DType::kInt8) y = Pointwise(fe::PointwiseMode_t::MUL, y, PerChannel(kScale, fe::DataType_t::FLOAT));
+    if (op_.residual) y = Pointwise(fe::PointwiseMode_t::ADD, y, Residual());
+    // cuDNN's ready-made kernels want the bias in the dtype of the activations.
+    const auto bias_type = op_.dtype == DType::kInt8 ? fe::DataType_t::FLOAT : TypeOf(op_.dtype);
+    y = Pointwise(fe::PointwiseMode_t::ADD, y, PerChannel(kBias, bias_type));
+    if (op_.relu) y = Relu(y);
+    Output(y, TypeOf(op_.dtype));
+  }
+
+  // int8's sums are asked for as float32, because only old engines give int32.
+  void Plain() { Output(Sum(), op_.dtype == DType::kInt8 ? fe::DataType_t::FLOAT : TypeOf(op_.dtype)); }
+
+ private:
+  Tensor Sum() {
+    const int64_t group_in = op_.in_channels / op_.groups;
+    const Window& window = op_.window;
+    const Tensor x = Input(kX, {op_.n, op_.in_channels, op_.h, op_.w});
+    const Tensor filters = Input(kFilters, {op_.out_channels, group_in, window.kernel_h, window.kernel_w});
+    const auto sums = op_.dtype == DType::kInt8 ? fe::DataType_t::INT32 : fe::DataType_t::FLOAT;
+    const Tensor y = graph_.conv_fprop(x, filters,
+                                       fe::graph::Conv_fprop_attributes()
+                                           .set_padding({window.pad_h, window.pad_w})
+                                           .set_stride({window.stride_h, window.stride_w})
+                                           .set_dilation({window.dilation_h, window.dilation_w})
+                                           .set_compute_data_type(sums));
+    y->set_dim(OutDims()).set_stride(ChannelsLast(OutDims())).set_data_type(sums);
+    return y;
+  }
+
+  // int8 residuals have a scale of their own.
+  Tensor Residual() {
+    const Tensor residual = Input(kResidual, OutDims());
+    if (op_.dtype != DType::kInt8) return residual;
+    return Pointwise(fe::PointwiseMode_t::MUL, residual, Scalar(kResidualScale));
+  }
+
+  // With its activation, an int8 graph in NHWC is matched to kernels that crash in some releases of cuDNN 9
+  // (cudnn-frontend's issue 422); as a maximum it goes to the general engine, which is sound.
+  Tensor Relu(const Tensor& x) {
+    if (op_.dtype == DType::kInt8) return Pointwise(fe::PointwiseMode_t::MAX, x, Scalar(kZero));
+    const Tensor y = graph_.pointwise(x, Attributes(fe::PointwiseMode_t::RELU_FWD));
+    y->set_data_type(fe::DataType_t::FLOAT);
+    return y;
+  }
+
+  static fe::graph::Pointwise_attributes Attributes(fe::PointwiseMode_t mode) {
+    return fe::graph::Pointwise_attributes().set_mode(mode).set_compute_data_type(fe::DataType_t::FLOAT);
+  }
+
+  Tensor Pointwise(fe::PointwiseMode_t mode, const Tensor& a, const Tensor& b) {
+    const Tensor y = graph_.pointwise(a, b, Attributes(mode));
+    y->set_data_type(fe::DataType_t::FLOAT);
+    return y;
+  }
+
+  Tensor Input(Uid uid, const std::vector<int64_t>& dims) {
+    return Add(uid, dims, TypeOf(op_.dtype));
+  }
+  Tensor PerChannel(Uid uid, fe::DataType_t type) { return Add(uid, {1, op_.out_channels, 1, 1}, type); }
+  Tensor Add(Uid uid, const std::vector<int64_t>& dims, fe::DataType_t type) {
+    return graph_.tensor(
+        Tensor_attributes().set_uid(uid).set_dim(dims).set_stride(ChannelsLast(dims)).set_data_type(type));
+  }
+  // A number that comes with each launch, from host memory.
+  Tensor Scalar(Uid uid) {
+    return graph_.tensor(Tensor_attributes()
+                             .set_uid(uid)
+                             .set_dim({1, 1, 1, 1})
+                             .set_stride({1, 1, 1, 1})
+                             .set_data_type(fe::DataType_t::FLOAT)
+                             .set_is_pass_by_value(true));
+  }
+  void Output(const Tensor& y, fe::DataType_t type) {
+    y->set_output(true).set_uid(kY).set_data_type(type).set_dim(OutDims()).set_stride(ChannelsLast(OutDims()));
+  }
+
+  // cuDNN names dimensions in the order NCHW, wherever they lie in memory.
+  std::vector<int64_t> OutDims() const { return {out_.n, out_.c, out_.h, out_.w}; }
+  static std::vector<int64_t> ChannelsLast(const std::vector<int64_t>& dims) {
+    return {dims[1] * dims[2] * dims[3], 1, dims[1] * dims[3], dims[1]};
+  }
+
+  PlannedGraph& graph_;
+  const Convolution& op_;
+  const TensorShape out_;
+};
+
+// The kinds of arithmetic that are not what the dtype promises (device.h): sums in less than float32, results that
+// change from run to run, and for float32 products that a tensor core rounds to tf32.
+std::vector<fe::NumericalNote_t> Unwanted(DType dtype) {
+  using Note = fe::NumericalNote_t;
+  std::vector<Note> notes = {Note::REDUCED_PRECISION_REDUCTION, Note::NONDETERMINISTIC, Note::FFT, Note::WINOGRAD};
+  if (dtype == DType::kFloat32) notes.insert(notes.end(), {Note::TENSOR_CORE, Note::DOWN_CONVERT_INPUTS});
+  return notes;
+}
+
+class Plan final : public CudnnPlan {
+ public:
+  Plan(std::shared_ptr<PlannedGraph> graph, int64_t index, bool plain)
+      : graph_(std::move(graph)), index_(index), plain_(plain) {}
+
+  size_t workspace_bytes() const override {
+    return std::max<int64_t>(graph_->get_workspace_size_plan_at_index(index_), 0);
+  }
+
+  std::string Execute(cudnnContext* handle, const Operands& operands) const override {
+    float zero = 0, residual_scale = operands.residual_scale;
+    std::unordered_map<int64_t, void*> pointers = {{kX, Mutable(operands.x)},
+                                                   {kFilters, Mutable(operands.filters)},
+                                                   {kY, operands.y}};
+    if (!plain_) {
+      pointers[kResidual] = Mutable(operands.residual);
+      pointers[kScale] = Mutable(operands.scale);
+      pointers[kBias] = Mutable(operands.typed_shift ? operands.typed_shift : operands.shift);
+      pointers[kResidualScale] = &residual_scale;
+      pointers[kZero] = &zero;
+    }
+    try {
+      fe::error_t error = graph_->execute_plan_at_index(handle, pointers, operands.workspace, index_);
+      return error.is_good() ? std::string() : error.get_message();
+    } catch (const std::exception& error) {
+      return error.what();
+    }
+  }
+
+ private:
+  static void* Mutable(const void* pointer) { return const_cast<void*>(pointer); }
+
+  const std::shared_ptr<PlannedGraph> graph_;
+  const int64_t index_;
+  const bool plain_;
+};
+
+class Graph final : public CudnnGraph {
+ public:
+  Graph(cudnnContext* handle, const Convolution& op, GraphForm form)
+      : graph_(std::make_shared<PlannedGraph>()), plain_(form == GraphForm::kPlain) {
+    GraphMaker maker(*graph_, op);
+    plain_ ? maker.Plain() : maker.Fused();
+    Require(graph_->validate());
+    Require(graph_->build_operation_graph(handle));
+    // Mode B answers for some graphs that A knows nothing of; FALLBACK is what works anywhere.
+    const bool found = graph_->create_execution_plans({fe::HeurMode_t::A}).is_good();
+    if (graph_->create_execution_plans({fe::HeurMode_t::B}).is_bad() && !found) {
+      Require(graph_->create_execution_plans({fe::HeurMode_t::FALLBACK}));
+    }
+    graph_->deselect_numeric_notes(Unwanted(op.dtype));
+    graph_->deselect_workspace_greater_than(kLargestWorkspace);
+    // They want filters or biases in an order of their own.
+    graph_->deselect_behavior_notes({fe::BehaviorNote_t::REQUIRES_FILTER_INT8x32_REORDER,
+                                     fe::BehaviorNote_t::REQUIRES_BIAS_INT8x32_REORDER});
+  }
+
+  std::vector<std::string> PlanNames() override {
+    std::vector<std::string> names;
+    for (int64_t i = 0; i < graph_->get_execution_plan_count(); ++i) {
+      std::string name = NameOf(i);
+      if (graph_->Passes(i) && std::ranges::find(names, name) == names.end()) names.push_back(std::move(name));
+    }
+    return names;
+  }
+
+  std::unique_ptr<const CudnnPlan> Build(const std::string& name) override {
+    for (int64_t i = 0; i < graph_->get_execution_plan_count(); ++i) {
+      if (NameOf(i) != name || !graph_->Passes(i)) continue;
+      Require(graph_->build_plan_at_index(i));
+      return std::make_unique<const Plan>(graph_, i, plain_);
+    }
+    Unsupported("no plan named " + name);
+  }
+
+ private:
+  std::string NameOf(int64_t index) const {
+    std::string name;
+    Require(graph_->get_plan_name_at_index(index, name));
+    return name;
+  }
+
+  const std::shared_ptr<PlannedGraph> graph_;
+  const bool plain_;
+};
+
+}  // namespace
+
+std::unique_ptr<CudnnGraph> CudnnGraph::Make(cudnnContext* handle, const Convolution& op, GraphForm form) {
+  try {
+    return std::make_unique<Graph>(handle, op, form);
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception& error) {
+    Unsupported(error.what());
+  }
+}
+
+void BindCudnn(void* library) { fe::cudnn_dlhandle = library; }
+
+cudnnContext* NewCudnnHandle() {
+  cudnnHandle_t handle = nullptr;
+  const cudnnStatus_t status = fe::detail::create_handle(&handle);
+  if (status == CUDNN_STATUS_SUCCESS) return handle;
+  const bool memory = status == CUDNN_STATUS_ALLOC_FAILED || status == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED;
+  throw Error(memory ? ErrorCode::kOutOfMemory : ErrorCode::kDeviceUnavailable,
+              std::string("cuDNN cannot be used here: ") + fe::detail::get_error_string(status));
+}
+
+void FreeCudnnHandle(cudnnContext* handle) noexcept { fe::detail::destroy_handle(handle); }
+
+std::string SetCudnnStream(cudnnContext* handle, void* stream) {
+  const cudnnStatus_t status = fe::detail::set_stream(handle, static_cast<cudaStream_t>(stream));
+  return status == CUDNN_STATUS_SUCCESS ? std::string() : fe::detail::get_error_string(status);
+}
+
+}  // namespace resnet_native::cuda

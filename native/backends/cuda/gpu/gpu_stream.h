@@ -1,0 +1,16 @@
+#pragma once
+
+#include <cublasLt.h>
+
+#include <memory>
+
+#include "native/backends/cuda/device.h"
+#include "native/backends/cuda/gpu/gpu_state.h"
+
+namespace resnet_native::cuda {
+
+// `cublaslt` outlives the stream.
+std::unique_ptr<Stream> NewGpuStream(std::shared_ptr<GpuState> state, cublasLtHandle_t cublaslt);
+std::unique_ptr<Event> NewGpuEvent(std::shared_ptr<GpuState> state);
+
+}  // namespace resnet_native::cuda
