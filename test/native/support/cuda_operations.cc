@@ -4,6 +4,8 @@
 
 #include "native/backends/cuda/gpu/kernels/bodies.h"
 #ifdef RESNET_NATIVE_CUDA
+#include <cuda_runtime_api.h>
+
 #include "native/backends/cuda/gpu/open_gpu.h"
 #endif
 
@@ -62,7 +64,8 @@ class HostExecutor final : public Executor {
 
 class GpuExecutor final : public Executor {
  public:
-  GpuExecutor() : device_(OpenGpu(0, LoadLibraries())), stream_(device_->NewStream()) {}
+  GpuExecutor()
+      : device_(OpenGpu(0, LoadLibraries(CUDART_VERSION, DefaultSearch()))), stream_(device_->NewStream()) {}
 
   std::vector<Result> Run(const Operation& operation, const OperandData& data) override {
     std::vector<Result> results;

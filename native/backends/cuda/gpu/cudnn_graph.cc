@@ -19,6 +19,8 @@ using Tensor = std::shared_ptr<Tensor_attributes>;
 
 // Plans that want more are not considered.
 constexpr int64_t kLargestWorkspace = int64_t{256} << 20;
+// cuDNN offers up to a hundred plans for a layer, the likely ones first; building and timing each takes a while.
+constexpr size_t kMostPlans = 16;
 
 enum Uid : int64_t { kX = 1, kFilters, kY, kResidual, kBias, kScale, kResidualScale, kZero };
 
@@ -199,11 +201,8 @@ class Graph final : public CudnnGraph {
     plain_ ? maker.Plain() : maker.Fused();
     Require(graph_->validate());
     Require(graph_->build_operation_graph(handle));
-    // Mode B answers for some graphs that A knows nothing of; FALLBACK is what works anywhere.
-    const bool found = graph_->create_execution_plans({fe::HeurMode_t::A}).is_good();
-    if (graph_->create_execution_plans({fe::HeurMode_t::B}).is_bad() && !found) {
-      Require(graph_->create_execution_plans({fe::HeurMode_t::FALLBACK}));
-    }
+    // FALLBACK is what works anywhere, where the model of mode A knows nothing that passes.
+    Require(graph_->create_execution_plans({fe::HeurMode_t::A, fe::HeurMode_t::FALLBACK}));
     graph_->deselect_numeric_notes(Unwanted(op.dtype));
     graph_->deselect_workspace_greater_than(kLargestWorkspace);
     // They want filters or biases in an order of their own.
@@ -213,7 +212,7 @@ class Graph final : public CudnnGraph {
 
   std::vector<std::string> PlanNames() override {
     std::vector<std::string> names;
-    for (int64_t i = 0; i < graph_->get_execution_plan_count(); ++i) {
+    for (int64_t i = 0; i < graph_->get_execution_plan_count() && names.size() < kMostPlans; ++i) {
       std::string name = NameOf(i);
       if (graph_->Passes(i) && std::ranges::find(names, name) == names.end()) names.push_back(std::move(name));
     }
