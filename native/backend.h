@@ -47,6 +47,10 @@ struct CompileOptions {
   int max_batch = 32;
   int threads = 0;  // CPU: 0 takes what the machine grants (cgroup limits included)
   MemoryMode memory = MemoryMode::kAuto;
+  // CUDA only.
+  int height = 0, width = 0;   // of the images that it prepares for; 0: 224 × 224. Runs may bring any size
+  uint64_t memory_budget = 0;  // bytes of device memory for the plan and its contexts; 0: what there is
+  std::string cache_folder;    // where measured choices of kernels are kept; empty: nowhere
 };
 
 // A batch as the user brought it: n × h × w × c elements in the layout named, uint8 (NHWC only) or float32.
@@ -66,6 +70,9 @@ struct RunRequest {
   // If not null, gets the milliseconds of each step of Plan::Describe(), in that order.
   std::vector<double>* step_ms = nullptr;
 };
+
+// Throws kInvalidShape or kInvalidArgument if the graph does not take such a request, whatever its sizes.
+void CheckRequest(const Graph& graph, const RunRequest& request);
 
 // Called exactly once; null means success.
 using Completion = std::function<void(std::exception_ptr error)>;

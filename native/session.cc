@@ -50,8 +50,9 @@ struct Session::Job {
   std::atomic<bool> cancelled{false};
 };
 
-std::shared_ptr<Session> Session::Create(std::shared_ptr<const Plan> plan, SessionOptions options) {
-  std::shared_ptr<Session> session(new Session(std::move(plan), std::move(options)));
+std::shared_ptr<Session> Session::Create(std::vector<std::shared_ptr<const Plan>> plans,
+                                         SessionOptions options) {
+  std::shared_ptr<Session> session(new Session(std::move(plans), std::move(options)));
   session->Start();
   Registry& registry = Sessions();
   std::lock_guard lock(registry.mutex);
@@ -71,13 +72,16 @@ std::shared_ptr<Session> Session::Attach(uint64_t handle) {
   return session;
 }
 
-Session::Session(std::shared_ptr<const Plan> plan, SessionOptions options)
-    : plan_(std::move(plan)), options_(std::move(options)), handle_(NextHandle()) {}
+Session::Session(std::vector<std::shared_ptr<const Plan>> plans, SessionOptions options)
+    : plans_(std::move(plans)), options_(std::move(options)), handle_(NextHandle()) {}
 
 // Apart from the constructor, so that the destructor cleans up when a context or a thread cannot be had.
 void Session::Start() {
-  const int count = options_.contexts > 0 ? options_.contexts : plan_->default_contexts();
-  for (int i = 0; i < count; ++i) contexts_.push_back(plan_->NewContext(plan_));
+  for (const std::shared_ptr<const Plan>& plan : plans_) {
+    const int count = options_.contexts > 0 ? options_.contexts : plan->default_contexts();
+    for (int i = 0; i < count; ++i) contexts_.push_back(plan->NewContext(plan));
+  }
+  serving_ = static_cast<int>(contexts_.size());
   try {
     for (auto& context : contexts_) threads_.emplace_back([this, &context] { Serve(*context); });
   } catch (const std::system_error& error) {
@@ -108,9 +112,13 @@ Session::RunId Session::Submit(const RunRequest& request, Completion done) {
   {
     std::lock_guard lock(mutex_);
     id = job->id = ++last_id_;
-    queued_.push_back(std::move(job));
+    if (!lost_) queued_.push_back(std::move(job));
   }
-  changed_.notify_one();
+  if (job) {
+    job->done(lost_);
+  } else {
+    changed_.notify_one();
+  }
   return id;
 }
 
@@ -131,7 +139,22 @@ void Session::Cancel(RunId id) {
 }
 
 void Session::Serve(Context& context) {
-  while (const std::shared_ptr<Job> job = NextJob()) Execute(context, *job);
+  while (const std::shared_ptr<Job> job = NextJob()) {
+    std::exception_ptr error = Execute(context, *job);
+    if (IsDeviceLost(error)) return LeavePool(std::move(error));
+  }
+}
+
+// The others go on; behind the last one, whatever waits has nobody to wait for.
+void Session::LeavePool(std::exception_ptr lost) {
+  std::deque<std::shared_ptr<Job>> left;
+  {
+    std::lock_guard lock(mutex_);
+    if (--serving_ > 0) return;
+    lost_ = lost;
+    left.swap(queued_);
+  }
+  for (const std::shared_ptr<Job>& job : left) job->done(lost);
 }
 
 // Waits for a run and moves it to running_; null when the session ends and nothing is left to do.
@@ -145,7 +168,7 @@ std::shared_ptr<Session::Job> Session::NextJob() {
   return job;
 }
 
-void Session::Execute(Context& context, Job& job) {
+std::exception_ptr Session::Execute(Context& context, Job& job) {
   // Shared, because the backend may still be returning from its call when this thread goes on.
   auto result = std::make_shared<std::promise<std::exception_ptr>>();
   context.Run(job.request, [result](std::exception_ptr error) { result->set_value(std::move(error)); });
@@ -155,7 +178,8 @@ void Session::Execute(Context& context, Job& job) {
     std::erase_if(running_, [&job](const std::shared_ptr<Job>& other) { return other.get() == &job; });
     if (job.cancelled && !IsDeviceLost(error)) error = Aborted();
   }
-  job.done(std::move(error));
+  job.done(error);
+  return error;
 }
 
 }  // namespace resnet_native

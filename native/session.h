@@ -14,14 +14,15 @@
 namespace resnet_native {
 
 struct SessionOptions {
-  int contexts = 0;  // how many runs at once; 0: as many as the plan says
+  int contexts = 0;  // how many runs at once on each plan; 0: as many as the plan says
   int max_batch = 32;
   std::string description;  // the creator's own notes, for those who attach
 };
 
-// A plan with a bounded pool of contexts and the queue before it: runs start in the order of their
-// submission. Each context has a thread that waits while its runs compute, so nothing here blocks who
-// submits. Thread-safe.
+// A plan, or the same network's plans on several devices, with a bounded pool of contexts and the queue
+// before it: runs start in the order of their submission. Each context has a thread that waits while its runs
+// compute, so nothing here blocks who submits. A context whose device is lost leaves the pool; when none is
+// left, every run ends with that error. Thread-safe.
 //
 // Several JavaScript environments may share a session, each holding a reference: the first makes it, the
 // others attach by its handle, and it ends with the last.
@@ -30,7 +31,8 @@ class Session {
   using RunId = uint64_t;
 
   // Blocks while the contexts are made, and throws what NewContext throws.
-  static std::shared_ptr<Session> Create(std::shared_ptr<const Plan> plan, SessionOptions options);
+  static std::shared_ptr<Session> Create(std::vector<std::shared_ptr<const Plan>> plans,
+                                         SessionOptions options);
 
   // The living session of this handle, from any thread. Throws kSessionClosed when there is none.
   static std::shared_ptr<Session> Attach(uint64_t handle);
@@ -49,20 +51,23 @@ class Session {
   // out). Harmless for runs that are done.
   void Cancel(RunId id);
 
-  const Plan& plan() const { return *plan_; }
+  // The first of them: all have the same graph.
+  const Plan& plan() const { return *plans_[0]; }
   const SessionOptions& options() const { return options_; }
   uint64_t handle() const { return handle_; }
 
  private:
   struct Job;
 
-  Session(std::shared_ptr<const Plan> plan, SessionOptions options);
+  Session(std::vector<std::shared_ptr<const Plan>> plans, SessionOptions options);
   void Start();
   void Serve(Context& context);
   std::shared_ptr<Job> NextJob();
-  void Execute(Context& context, Job& job);
+  // The error that the job ended with.
+  std::exception_ptr Execute(Context& context, Job& job);
+  void LeavePool(std::exception_ptr lost);
 
-  const std::shared_ptr<const Plan> plan_;
+  const std::vector<std::shared_ptr<const Plan>> plans_;
   const SessionOptions options_;
   const uint64_t handle_;
 
@@ -72,6 +77,8 @@ class Session {
   std::vector<std::shared_ptr<Job>> running_;
   RunId last_id_ = 0;
   bool stopping_ = false;
+  int serving_ = 0;          // contexts in the pool
+  std::exception_ptr lost_;  // set when the last context has left it
 
   std::vector<std::unique_ptr<Context>> contexts_;
   std::vector<std::thread> threads_;  // one a context

@@ -14,7 +14,7 @@ constexpr int64_t kMaxThreads = 1024;
 
 struct CompileRequest {
   Graph graph;
-  std::string device;
+  std::vector<std::string> devices;
   CompileOptions compile;
   SessionOptions session;
 };
@@ -28,16 +28,30 @@ DType ReadDType(const std::string& name) {
   throw Error(ErrorCode::kInvalidArgument, "the dtype \"" + name + "\" is not known");
 }
 
+std::vector<std::string> ReadDevices(const Napi::Value& js) {
+  if (!js.IsArray() || js.As<Napi::Array>().Length() == 0) {
+    throw Error(ErrorCode::kInvalidArgument, "expected an array of names for devices");
+  }
+  const auto array = js.As<Napi::Array>();
+  std::vector<std::string> names;
+  for (uint32_t i = 0; i < array.Length(); ++i) names.push_back(ToText(array.Get(i), "devices"));
+  return names;
+}
+
 void ReadOptions(const Napi::Object& js, CompileRequest* request) {
   const auto integer = [&](const char* key, int64_t min, int64_t max) {
     return static_cast<int>(ToInteger(js.Get(key), key, min, max));
   };
-  request->device = ToText(js.Get("device"), "device");
+  request->devices = ReadDevices(js.Get("devices"));
   request->compile.dtype = ReadDType(ToText(js.Get("dtype"), "dtype"));
   request->compile.max_batch = integer("maxBatch", 1, kMaxInt);
   request->compile.threads = integer("threads", 0, kMaxThreads);
   const bool low = ToText(js.Get("memory"), "memory") == "low";
   request->compile.memory = low ? MemoryMode::kLow : MemoryMode::kAuto;
+  request->compile.height = integer("height", 0, kMaxInt);
+  request->compile.width = integer("width", 0, kMaxInt);
+  request->compile.memory_budget = ToInteger(js.Get("memoryBudget"), "memoryBudget", 0, kMaxSafeInteger);
+  request->compile.cache_folder = ToText(js.Get("cacheFolder"), "cacheFolder");
   request->session.contexts = integer("contexts", 0, kMaxThreads);
   request->session.max_batch = request->compile.max_batch;
   request->session.description = ToText(js.Get("description"), "description");
@@ -54,10 +68,15 @@ int64_t WeightBytes(const Graph& graph) {
 
 std::shared_ptr<Session> MakeSession(CompileRequest& request) {
   Validate(request.graph);
-  const DeviceRef device = FindDevice(request.device);
-  request.compile.device_index = device.index;
-  auto plan = device.backend->Compile(std::move(request.graph), request.compile);
-  return Session::Create(std::move(plan), std::move(request.session));
+  std::vector<std::shared_ptr<const Plan>> plans;
+  for (const std::string& name : request.devices) {
+    const DeviceRef device = FindDevice(name);
+    CompileOptions options = request.compile;
+    options.device_index = device.index;
+    plans.push_back(device.backend->Compile(request.graph, options));  // the copy shares the weights
+  }
+  request.graph = Graph();
+  return Session::Create(std::move(plans), std::move(request.session));
 }
 
 Napi::Value DeviceToJs(Napi::Env env, const DeviceInfo& device) {

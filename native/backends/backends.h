@@ -16,7 +16,8 @@ struct DeviceRef {
 // lacks and kInvalidArgument for a name that means nothing.
 DeviceRef FindDevice(const std::string& id);
 
-// What every backend found, and why one is missing.
-std::vector<DeviceInfo> AllDevices();
+// What the backend of that kind found ("cpu", "reference", "cuda"), or every backend if it is empty, and why
+// one is missing.
+std::vector<DeviceInfo> ListDevices(const std::string& kind);
 
 }  // namespace resnet_native

@@ -21,6 +21,19 @@ const char* OpName(const Op& op) {
                     op);
 }
 
+void ReleaseWeights(Op& op) {
+  std::visit(Overloaded{
+                 [](Conv2dOp& op) {
+                   op.filters = {};
+                   op.bias = {};
+                 },
+                 [](LinearOp& op) { op.weight = op.bias = {}; },
+                 [](BatchNormOp& op) { op.weight = op.bias = op.running_mean = op.running_var = {}; },
+                 [](auto&) {},
+             },
+             op);
+}
+
 std::vector<int> CountUses(const Graph& graph) {
   std::vector<int> uses(graph.nodes.size(), 0);
   for (const Node& node : graph.nodes) {

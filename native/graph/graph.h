@@ -132,6 +132,9 @@ std::vector<TensorShape> InferShapes(const Graph& graph, int64_t n, int64_t h, i
 // One line a node: `name = op(inputs) attributes -> …`. What the tests of the passes compare.
 std::string ToString(const Graph& graph);
 
+// Lets an operation's weights go: for a backend that has packed them.
+void ReleaseWeights(Op& op);
+
 // How often each node is read by others (an output counts as one more read).
 std::vector<int> CountUses(const Graph& graph);
 

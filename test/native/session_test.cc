@@ -111,7 +111,7 @@ RunRequest RequestOf(const Script& script) {
 }
 
 std::shared_ptr<Session> NewSession(int contexts) {
-  return Session::Create(std::make_shared<FakePlan>(), {.contexts = contexts});
+  return Session::Create({std::make_shared<FakePlan>()}, {.contexts = contexts});
 }
 
 TEST(Session, RunsInTheOrderOfSubmission) {
@@ -234,6 +234,54 @@ TEST(Session, GoesOnAfterAFailedRun) {
   EXPECT_EQ(passed.Get(), std::nullopt);
 }
 
+TEST(Session, AContextThatLostItsDeviceLeavesThePool) {
+  const auto session = NewSession(2);
+  const Script losing{.work = [](auto*) { throw Error(ErrorCode::kDeviceLost, "gone"); }};
+  const Script good;
+  Outcome lost;
+  session->Submit(RequestOf(losing), lost.Callback());
+  EXPECT_EQ(lost.Get(), ErrorCode::kDeviceLost);
+  std::vector<Outcome> outcomes(10);
+  for (Outcome& outcome : outcomes) session->Submit(RequestOf(good), outcome.Callback());
+  for (Outcome& outcome : outcomes) EXPECT_EQ(outcome.Get(), std::nullopt);
+}
+
+TEST(Session, WithoutAContextLeftEveryRunEndsWithDeviceLost) {
+  const auto session = NewSession(1);
+  Gate gate;
+  const Script losing{.work = [&](auto*) {
+    gate.Wait();
+    throw Error(ErrorCode::kDeviceLost, "gone");
+  }};
+  const Script good;
+  std::vector<Outcome> waiting(3);
+  Outcome lost, late;
+  session->Submit(RequestOf(losing), lost.Callback());
+  for (Outcome& outcome : waiting) session->Submit(RequestOf(good), outcome.Callback());
+  gate.Open();
+  EXPECT_EQ(lost.Get(), ErrorCode::kDeviceLost);
+  for (Outcome& outcome : waiting) EXPECT_EQ(outcome.Get(), ErrorCode::kDeviceLost);
+  session->Cancel(session->Submit(RequestOf(good), late.Callback()));
+  EXPECT_EQ(late.Get(), ErrorCode::kDeviceLost);
+  EXPECT_EQ(late.calls(), 1);
+}
+
+TEST(Session, SeveralPlansShareOneQueue) {
+  const auto session =
+      Session::Create({std::make_shared<FakePlan>(), std::make_shared<FakePlan>()}, {.contexts = 1});
+  Gate gate;
+  std::atomic<int> running{0};
+  const Script script{.work = [&](auto*) {
+    ++running;
+    gate.Wait();
+  }};
+  std::vector<Outcome> outcomes(2);
+  for (Outcome& outcome : outcomes) session->Submit(RequestOf(script), outcome.Callback());
+  while (running < 2) std::this_thread::yield();  // one on each
+  gate.Open();
+  for (Outcome& outcome : outcomes) EXPECT_EQ(outcome.Get(), std::nullopt);
+}
+
 TEST(Session, EndsOnlyWhenEverySubmittedRunIsDone) {
   auto session = NewSession(2);
   const Script slow{.work = [](auto*) { std::this_thread::sleep_for(microseconds(2000)); }};
@@ -248,12 +296,12 @@ TEST(Session, EndsOnlyWhenEverySubmittedRunIsDone) {
 
 TEST(Session, FailsWhenAContextCannotBeHad) {
   const auto plan = std::make_shared<FakePlan>(1);
-  EXPECT_THROW(Session::Create(plan, {.contexts = 2}), Error);
+  EXPECT_THROW(Session::Create({plan}, {.contexts = 2}), Error);
   EXPECT_EQ(plan.use_count(), 1);  // the context that could be had is gone again
 }
 
 TEST(Session, IsFoundByItsHandleWhileItLives) {
-  auto session = Session::Create(std::make_shared<FakePlan>(), {.contexts = 1, .description = "notes"});
+  auto session = Session::Create({std::make_shared<FakePlan>()}, {.contexts = 1, .description = "notes"});
   const uint64_t handle = session->handle();
   auto attached = Session::Attach(handle);
   EXPECT_EQ(attached, session);

@@ -13,24 +13,6 @@ namespace {
 
 constexpr size_t kMaxLayouts = 8;
 
-void CheckRequest(const Graph& graph, const RunRequest& request) {
-  const InputBatch& input = request.input;
-  const int channels = std::get<InputOp>(graph.nodes[0].op).channels;
-  if (input.c != channels) {
-    throw Error(ErrorCode::kInvalidShape, "expected input of " + std::to_string(channels) +
-                                              " channels but it has " + std::to_string(input.c));
-  }
-  const bool bytes = input.dtype == DType::kUint8 && input.layout == Layout::kNhwc;
-  if (!bytes && input.dtype != DType::kFloat32) {
-    throw Error(ErrorCode::kInvalidArgument, "expected input of uint8 in NHWC order or of float32");
-  }
-  if (request.outputs.size() != graph.outputs.size()) {
-    throw Error(ErrorCode::kInvalidArgument, "expected " + std::to_string(graph.outputs.size()) +
-                                                 " output buffers but got " +
-                                                 std::to_string(request.outputs.size()));
-  }
-}
-
 }  // namespace
 
 Executor::Executor(std::shared_ptr<const CpuPlan> plan) : plan_(std::move(plan)), pool_(plan_->threads()) {}

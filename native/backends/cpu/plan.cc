@@ -4,7 +4,6 @@
 
 #include "native/backends/cpu/context.h"
 #include "native/backends/cpu/value_types.h"
-#include "native/graph/overloaded.h"
 
 namespace resnet_native::cpu {
 namespace {
@@ -24,19 +23,6 @@ bool NeedsInputStep(const Graph& graph) {
     }
   }
   return false;
-}
-
-void ReleaseWeights(Op& op) {
-  std::visit(Overloaded{
-                 [](Conv2dOp& op) {
-                   op.filters = {};
-                   op.bias = {};
-                 },
-                 [](LinearOp& op) { op.weight = op.bias = {}; },
-                 [](BatchNormOp& op) { op.weight = op.bias = op.running_mean = op.running_var = {}; },
-                 [](auto&) {},
-             },
-             op);
 }
 
 // The shapes of one image of 224 × 224, empty if the network does not take that size.

@@ -176,6 +176,12 @@ struct Operands {
   void* workspace = nullptr;          // Kernel::workspace_bytes() of them
 };
 
+// How many bytes each operand has; 0 for those that the operation does without.
+struct OperandBytes {
+  size_t x = 0, residual = 0, y = 0, filters = 0, scale = 0, shift = 0, typed_shift = 0;
+};
+OperandBytes BytesOf(const Operation& operation);
+
 // ---- The device ----
 
 struct DeviceProperties {

@@ -1,13 +1,12 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace resnet_native::cuda {
 
 // The shared libraries that a GPU is used through: opened at run time, so that nothing of CUDA is needed to
-// load this library, and never closed. Each is looked for where the loader looks, then below CUDNN_PATH and
-// CUDA_PATH (their lib64 and lib), then in the folders of NVIDIA's PyPI wheels (nvidia/cudnn/lib,
-// nvidia/cu13/lib, …) of the Pythons that VIRTUAL_ENV, CONDA_PREFIX and PYTHONPATH name.
+// load this library, and never closed.
 struct Libraries {
   void* driver = nullptr;    // libcuda.so.1
   void* cudnn = nullptr;     // libcudnn.so.9
@@ -17,12 +16,23 @@ struct Libraries {
   size_t cublaslt_version = 0;
 };
 
-// The CUDA version that the runtime linked into this library has, as CUDA writes it.
-inline constexpr int kRuntimeVersion = 13000;
+// Where they are looked for.
+struct LibrarySearch {
+  bool loader = true;                // first where the system's loader looks
+  std::vector<std::string> folders;  // then here, in this order
+};
 
-// Opened by the first call that succeeds; thread-safe. Throws kDeviceUnavailable, saying what is missing or
-// does not fit and what to do: no driver, a driver too old for the runtime, no cuDNN, cuDNN of another major
-// version or too old, no cuBLASLt.
-const Libraries& LoadLibraries();
+// Below CUDNN_PATH and CUDA_PATH (their lib64 and lib), then the folders of NVIDIA's PyPI wheels
+// (nvidia/cudnn/lib, nvidia/cu13/lib, …) in the Pythons of VIRTUAL_ENV, CONDA_PREFIX and PYTHONPATH and those
+// of the system.
+LibrarySearch DefaultSearch();
+
+// `runtime_version`: of the CUDA runtime linked into this library, as CUDA writes it. Throws
+// kDeviceUnavailable, saying what is missing or does not fit and what to do: no driver, a driver too old for
+// the runtime, no cuBLASLt, no cuDNN, cuDNN too old or made for another CUDA.
+Libraries LoadLibraries(int runtime_version, const LibrarySearch& search);
+
+// "13.0" of 13000.
+std::string ShowCudaVersion(int version);
 
 }  // namespace resnet_native::cuda

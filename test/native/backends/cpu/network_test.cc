@@ -6,6 +6,7 @@
 #include "native/backends/cpu/dispatch.h"
 #include "test/native/support/graph_builder.h"
 #include "test/native/support/run.h"
+#include "test/native/support/small_resnet.h"
 
 // Whole networks through CpuBackend: plans, contexts and what the passes make of the graph.
 
@@ -19,37 +20,11 @@ using testing::OwnedInput;
 using testing::RandomInput;
 using testing::RunAndWait;
 using testing::RunGraph;
+using testing::SmallResNet;
 
 // Rounding errors of a few layers in float32, relative to the largest result: each layer adds at most its K ×
 // 2^-24, K ≤ 700, of which sums of random signs reach a hundredth.
 constexpr double kTolerance = 2e-5;
-
-const ChannelAffine kNormalize{{1 / 58.4f, 1 / 57.1f, 1 / 57.4f}, {-2.1f, -2.0f, -1.8f}};
-
-// stem, max pool, three blocks of other kinds, pool, fully connected.
-Graph SmallResNet(std::vector<std::string> outputs = {"fc"}) {
-  GraphBuilder b;
-  NodeId x = b.Add("normalize", {0}, NormalizeOp{kNormalize});
-  x = b.BatchNorm("bn1", b.Conv("conv1", x, 16, {7, 7, 2, 2, 3, 3, 1, 1}));
-  x = b.Add("relu", {x}, ReluOp{});
-  x = b.Add("maxpool", {x}, MaxPool2dOp{{3, 3, 2, 2, 1, 1, 1, 1}});
-  x = AddBlock(b, "layer1", x, 24);
-  const NodeId shortcut = b.Add("shortcut", {x}, ZeroPadShortcutOp{2, 40}, 40);
-  NodeId y = b.Conv("grouped", x, 40, {3, 3, 2, 2, 1, 1, 1, 1}, 4, true);
-  y = b.BatchNorm("late_bn", b.Add("early_relu", {y}, ReluOp{}));
-  x = b.Add("add", {y, shortcut}, AddOp{});
-  x = b.Add("pool", {x}, GlobalAvgPoolOp{});
-  x = b.Add("flatten", {x}, FlattenOp{});
-  b.Linear("fc", x, 40, 10);
-  const Graph all = b.Build({0});
-  std::vector<NodeId> ids;
-  for (const std::string& name : outputs) {
-    for (size_t i = 0; i < all.nodes.size(); ++i) {
-      if (all.nodes[i].name == name) ids.push_back(static_cast<NodeId>(i));
-    }
-  }
-  return b.Build(ids);
-}
 
 void ExpectLikeReference(const Graph& graph, const OwnedInput& input, Layout layout = Layout::kNhwc) {
   const auto expected = RunGraph(ReferenceBackend(), graph, input, {}, layout);

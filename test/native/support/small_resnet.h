@@ -1,0 +1,37 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "test/native/support/graph_builder.h"
+
+namespace resnet_native::testing {
+
+inline const ChannelAffine kNormalize{{1 / 58.4f, 1 / 57.1f, 1 / 57.4f}, {-2.1f, -2.0f, -1.8f}};
+
+// stem, max pool, three blocks of other kinds, pool, fully connected.
+inline Graph SmallResNet(std::vector<std::string> outputs = {"fc"}) {
+  GraphBuilder b;
+  NodeId x = b.Add("normalize", {0}, NormalizeOp{kNormalize});
+  x = b.BatchNorm("bn1", b.Conv("conv1", x, 16, {7, 7, 2, 2, 3, 3, 1, 1}));
+  x = b.Add("relu", {x}, ReluOp{});
+  x = b.Add("maxpool", {x}, MaxPool2dOp{{3, 3, 2, 2, 1, 1, 1, 1}});
+  x = AddBlock(b, "layer1", x, 24);
+  const NodeId shortcut = b.Add("shortcut", {x}, ZeroPadShortcutOp{2, 40}, 40);
+  NodeId y = b.Conv("grouped", x, 40, {3, 3, 2, 2, 1, 1, 1, 1}, 4, true);
+  y = b.BatchNorm("late_bn", b.Add("early_relu", {y}, ReluOp{}));
+  x = b.Add("add", {y, shortcut}, AddOp{});
+  x = b.Add("pool", {x}, GlobalAvgPoolOp{});
+  x = b.Add("flatten", {x}, FlattenOp{});
+  b.Linear("fc", x, 40, 10);
+  const Graph all = b.Build({0});
+  std::vector<NodeId> ids;
+  for (const std::string& name : outputs) {
+    for (size_t i = 0; i < all.nodes.size(); ++i) {
+      if (all.nodes[i].name == name) ids.push_back(static_cast<NodeId>(i));
+    }
+  }
+  return b.Build(ids);
+}
+
+}  // namespace resnet_native::testing
