@@ -1,5 +1,5 @@
-// The one door to the native build: CMake, driven by cmake-js, in a tree of its own; then exactly one file,
-// resnet_native.node, is put where node-gyp-build looks. binding.gyp and prepare.mjs come through here too.
+// The one door to the native build: CMake, driven by cmake-js, in a tree of its own; then resnet_native.node,
+// and the CUDA backend's library if it was built, are put where node-gyp-build looks. binding.gyp and prepare.mjs come through here too.
 //
 //   node scripts/build-native.mjs [--to build/Release]
 
@@ -12,6 +12,8 @@ import { fail, firstAvailable, root, run } from './tools.mjs';
 
 const TREE = join(root, 'build', 'cmake');
 const ADDON = 'resnet_native.node';
+/** Beside the addon, where the CUDA toolchain was found. */
+const CUDA_LIBRARY = 'resnet_native_cuda.so';
 
 /** What CMake needs and this machine lacks, one line each. */
 export function missingBuildTools() {
@@ -32,10 +34,15 @@ export function buildNative(to = join(root, 'build', 'Release')) {
   cmakeJs('configure');
   cmakeJs('build', '--parallel', String(availableParallelism()));
   mkdirSync(to, { recursive: true });
-  // Renamed into place, because a running process may have the old file mapped.
-  const unfinished = join(to, `${ADDON}.${process.pid}`);
-  copyFileSync(join(TREE, 'Release', ADDON), unfinished);
-  renameSync(unfinished, join(to, ADDON));
+  putInPlace(ADDON, to);
+  if (existsSync(join(TREE, 'Release', CUDA_LIBRARY))) putInPlace(CUDA_LIBRARY, to);
+}
+
+/** Renamed into place, because a running process may have the old file mapped. */
+function putInPlace(file, to) {
+  const unfinished = join(to, `${file}.${process.pid}`);
+  copyFileSync(join(TREE, 'Release', file), unfinished);
+  renameSync(unfinished, join(to, file));
 }
 
 function findCMakeJs() {

@@ -76,6 +76,7 @@ generator=()
 command -v ninja >/dev/null && generator=(-G Ninja)
 
 build() {
+  [ -f dist/index.js ] || npm run build:ts || return
   node scripts/build-native.mjs || return
   ls -l build/Release/resnet_native.node build/Release/resnet_native_cuda.so || return
   cmake -S . -B "$tree" "${generator[@]}" -DCMAKE_BUILD_TYPE=Release -DRESNET_NATIVE_TESTS=ON -DRESNET_NATIVE_CUDA=ON || return

@@ -1,7 +1,7 @@
 // This package against torch on one GPU: writes bench/results/cuda-GPU.json cell by cell, so that a run that was cut off
 // goes on where it stopped, and prints a table. No timing decides anything.
 //
-//   node bench/cuda/bench.mjs [--arch resnet50] [--dtype float16,bfloat16,tf32,int8] [--batch 1,8,32,128,256]
+//   node bench/cuda/bench.mjs [--arch resnet50] [--dtype float16,bfloat16,tf32] [--batch 1,8,32,128,256]
 //     [--peer eager,compile|none] [--seconds 3] [--python python3] [--out FILE] [--again]
 //
 // --again measures cells that the file has already. A cell that fails is kept as its error.
@@ -20,7 +20,7 @@ const CELL_TIMEOUT_MS = 600_000;
 const { values } = parseArgs({
   options: {
     arch: { type: 'string', default: 'resnet50' },
-    dtype: { type: 'string', default: 'float16,bfloat16,tf32,int8' },
+    dtype: { type: 'string', default: 'float16,bfloat16,tf32' },
     batch: { type: 'string', default: '1,8,32,128,256' },
     peer: { type: 'string', default: 'eager,compile' },
     seconds: { type: 'string', default: '3' },

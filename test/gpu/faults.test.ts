@@ -45,7 +45,7 @@ describe.skipIf(!gpu)(`a GPU in use ${whyNoGpu}`, () => {
     const session = await network().compile({ device: 'cuda', dtype: 'float16', maxBatch: 16, contexts: 8 });
     try {
       const batches = Array.from({ length: 16 }, (_, i) => pictures(1 + i, i));
-      const expected = [];
+      const expected: Float32Array[] = [];
       for (const batch of batches) expected.push(await logitsOf(session, batch));
       for (let round = 0; round < 20; round++) {
         const together = await Promise.all(batches.map((batch) => logitsOf(session, batch)));

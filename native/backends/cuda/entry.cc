@@ -1,7 +1,5 @@
 #include "native/backends/cuda/entry.h"
 
-#include <cuda_runtime_api.h>
-
 #include "native/backends/cuda/cuda_source.h"
 #include "native/backends/cuda/gpu/open_gpu.h"
 
@@ -12,6 +10,6 @@ extern "C" __attribute__((visibility("default"))) Backend* resnet_native_cuda_ba
   if (abi != resnet_native::kCudaAbi) return nullptr;
   // Never destroyed: sessions may still run while the process exits.
   static auto* backend =
-      new CudaBackend(std::make_unique<CudaSource>(CUDART_VERSION, DefaultSearch(), OpenGpu));
+      new CudaBackend(std::make_unique<CudaSource>(RuntimeVersion(), DefaultSearch(), OpenGpu));
   return backend;
 }

@@ -1,12 +1,13 @@
 #include "test/native/support/cuda_operations.h"
 
+#include <cstdlib>
 #include <cstring>
 
 #include "native/backends/cuda/gpu/kernels/bodies.h"
+#include "test/native/support/run_on_host.h"
 #ifdef RESNET_NATIVE_CUDA
-#include <cuda_runtime_api.h>
-
 #include "native/backends/cuda/gpu/open_gpu.h"
+#include "native/backends/cuda/libraries.h"
 #endif
 
 namespace resnet_native::cuda::testing {
@@ -18,21 +19,6 @@ constexpr size_t kGuardBytes = 256;
 void CheckGuard(const uint8_t* y, size_t bytes) {
   for (size_t i = bytes; i < bytes + kGuardBytes; ++i) {
     ASSERT_EQ(y[i], kPoison) << "written " << i - bytes << " bytes behind the result";
-  }
-}
-
-template <class Body>
-void RunOnHost(const Body& body) {
-  if constexpr (requires { typename Body::Shared; }) {
-    for (uint32_t block = 0; block < body.blocks; ++block) {
-      auto shared = std::make_unique<typename Body::Shared>();
-      std::memset(static_cast<void*>(shared.get()), 0xff, sizeof(*shared));  // NaN: nothing is there yet
-      for (int phase = 0; phase < body.phases(); ++phase) {
-        for (int thread = 0; thread < Body::kThreads; ++thread) body(phase, block, thread, *shared);
-      }
-    }
-  } else {
-    for (uint32_t thread = 0; thread < body.threads; ++thread) body(thread);
   }
 }
 
@@ -65,12 +51,15 @@ class HostExecutor final : public Executor {
 class GpuExecutor final : public Executor {
  public:
   GpuExecutor()
-      : device_(OpenGpu(0, LoadLibraries(CUDART_VERSION, DefaultSearch()))), stream_(device_->NewStream()) {}
+      : device_(OpenGpu(0, LoadLibraries(RuntimeVersion(), DefaultSearch()))),
+        stream_(device_->NewStream()) {}
 
   std::vector<Result> Run(const Operation& operation, const OperandData& data) override {
     std::vector<Result> results;
+    // RESNET_NATIVE_CANDIDATE names the only one to run: slow tools are for the kernels of ours.
+    const char* only = std::getenv("RESNET_NATIVE_CANDIDATE");
     for (const Candidate& candidate : device_->Candidates(operation)) {
-      if (candidate.may_crash) continue;
+      if (candidate.may_crash || (only && candidate.name != only)) continue;
       try {
         results.push_back({candidate.name, RunCandidate(operation, candidate.name, data)});
       } catch (const Error& error) {

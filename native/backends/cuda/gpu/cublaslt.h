@@ -20,7 +20,8 @@ struct CublasLt {
   decltype(cublasLtMatmulAlgoGetHeuristic)* AlgoGetHeuristic;
 };
 
-// Binds the functions, once; later calls return what the first one bound. Thread-safe. Throws kDeviceUnavailable.
+// Binds the functions, once; later calls return what the first one bound. Thread-safe. Throws
+// kDeviceUnavailable.
 const CublasLt& BindCublasLt(void* library);
 
 // What was bound: for code that holds a handle, and so knows that something was.

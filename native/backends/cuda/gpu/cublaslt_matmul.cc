@@ -6,11 +6,12 @@
 #include "native/backends/cuda/gpu/kernels/bodies.h"
 #include "native/backends/cuda/gpu/kernels/launch.h"
 
-// A 1×1 convolution of stride 1 over NHWC is one matrix product over all pixels, and so is a linear layer. cuBLASLt fuses
-// the whole tail: y = relu?(x · filtersᵀ + residual + bias), with the residual as C and beta 1.
+// A 1×1 convolution of stride 1 over NHWC is one matrix product over all pixels, and so is a linear layer.
+// cuBLASLt fuses the whole tail: y = relu?(x · filtersᵀ + residual + bias), with the residual as C and
+// beta 1.
 //
-// cuBLASLt counts in columns: row-major [rows][k] is to it a matrix of k × rows. So it computes yᵀ [out × rows] =
-// filters [out × in] · xᵀ [in × rows], with the filters as A, transposed, and x as B.
+// cuBLASLt counts in columns: row-major [rows][k] is to it a matrix of k × rows. So it computes yᵀ [out ×
+// rows] = filters [out × in] · xᵀ [in × rows], with the filters as A, transposed, and x as B.
 
 namespace resnet_native::cuda {
 namespace {
@@ -33,7 +34,7 @@ std::optional<Product> ProductOf(const Operation& operation) {
   if (const auto* op = std::get_if<Convolution>(&operation)) {
     const Window& window = op->window;
     if (!window.IsPointwise() || window.stride_h != 1 || window.stride_w != 1 || op->groups != 1) return {};
-    return Product{op->dtype, op->dtype, op->n * op->h * op->w, op->in_channels, op->out_channels,
+    return Product{op->dtype,    op->dtype, op->n * op->h * op->w, op->in_channels, op->out_channels,
                    op->residual, op->relu};
   }
   if (const auto* op = std::get_if<Linear>(&operation)) {
@@ -72,7 +73,8 @@ class Description {
  public:
   explicit Description(const Product& product) {
     const bool int8 = product.int8();
-    Require(Lt().DescCreate(&desc_, ComputeTypeOf(product.dtype), int8 ? CUDA_R_32I : CUDA_R_32F), "describing");
+    Require(Lt().DescCreate(&desc_, ComputeTypeOf(product.dtype), int8 ? CUDA_R_32I : CUDA_R_32F),
+            "describing");
     Set(CUBLASLT_MATMUL_DESC_TRANSA, CUBLAS_OP_T);
     if (!int8) {
       Set(CUBLASLT_MATMUL_DESC_EPILOGUE, product.relu ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS);
@@ -204,7 +206,8 @@ std::unique_ptr<const GpuKernel> BuildCublasLt(const BuildTarget& target, const 
   if (!product) throw Error(ErrorCode::kUnsupported, name + " is no candidate of " + ToString(operation));
   const auto algorithms = Algorithms(target.cublaslt, *product);
   for (size_t i = 0; i < algorithms.size(); ++i) {
-    if (name == kPrefix + std::to_string(i)) return std::make_unique<CublasLtKernel>(name, *product, algorithms[i]);
+    if (name == kPrefix + std::to_string(i))
+      return std::make_unique<CublasLtKernel>(name, *product, algorithms[i]);
   }
   throw Error(ErrorCode::kUnsupported, name + " is no candidate of " + ToString(operation));
 }

@@ -1,9 +1,11 @@
 #include "native/backends/cuda/gpu/cudnn_graph.h"
 
-// Its shim finds cuDNN's functions in the library that BindCudnn is given (the definition comes from CMakeLists.txt).
+// Its shim finds cuDNN's functions in the library that BindCudnn is given (the definition comes from
+// CMakeLists.txt).
 #include <cudnn_frontend.h>
 
 #include <algorithm>
+#include <mutex>
 #include <unordered_map>
 
 namespace cudnn_frontend {
@@ -19,7 +21,8 @@ using Tensor = std::shared_ptr<Tensor_attributes>;
 
 // Plans that want more are not considered.
 constexpr int64_t kLargestWorkspace = int64_t{256} << 20;
-// cuDNN offers up to a hundred plans for a layer, the likely ones first; building and timing each takes a while.
+// cuDNN offers up to a hundred plans for a layer, the likely ones first; building and timing each takes a
+// while.
 constexpr size_t kMostPlans = 16;
 
 enum Uid : int64_t { kX = 1, kFilters, kY, kResidual, kBias, kScale, kResidualScale, kZero };
@@ -45,8 +48,23 @@ void Require(fe::error_t error) {
   if (error.is_bad()) Unsupported(error.get_message());
 }
 
-// Plans of it keep their resources themselves (device.h: a Capture lives no longer than its kernels), so that nothing
-// has to be asked of the CUDA runtime. It knows which of its plans pass the filters without building them.
+// cudnn-frontend throws of its own, too.
+template <class F>
+auto Translated(const F& f) {
+  try {
+    return f();
+  } catch (const Error&) {
+    throw;
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& error) {
+    Unsupported(error.what());
+  }
+}
+
+// Plans of it keep their resources themselves (device.h: a Capture lives no longer than its kernels), so that
+// nothing has to be asked of the CUDA runtime. It knows which of its plans pass the filters without building
+// them.
 class PlannedGraph : public fe::graph::Graph {
  public:
   PlannedGraph() { set_cuda_graph_retention(fe::CudaGraphRetention_t::NONE); }
@@ -60,7 +78,8 @@ class GraphMaker {
 
   void Fused() {
     Tensor y = Sum();
-    if (op_.dtype == DType::kInt8) y = Pointwise(fe::PointwiseMode_t::MUL, y, PerChannel(kScale, fe::DataType_t::FLOAT));
+    if (op_.dtype == DType::kInt8)
+      y = Pointwise(fe::PointwiseMode_t::MUL, y, PerChannel(kScale, fe::DataType_t::FLOAT));
     if (op_.residual) y = Pointwise(fe::PointwiseMode_t::ADD, y, Residual());
     // cuDNN's ready-made kernels want the bias in the dtype of the activations.
     const auto bias_type = op_.dtype == DType::kInt8 ? fe::DataType_t::FLOAT : TypeOf(op_.dtype);
@@ -115,9 +134,7 @@ class GraphMaker {
     return y;
   }
 
-  Tensor Input(Uid uid, const std::vector<int64_t>& dims) {
-    return Add(uid, dims, TypeOf(op_.dtype));
-  }
+  Tensor Input(Uid uid, const std::vector<int64_t>& dims) { return Add(uid, dims, TypeOf(op_.dtype)); }
   Tensor PerChannel(Uid uid, fe::DataType_t type) { return Add(uid, {1, op_.out_channels, 1, 1}, type); }
   Tensor Add(Uid uid, const std::vector<int64_t>& dims, fe::DataType_t type) {
     return graph_.tensor(
@@ -133,7 +150,8 @@ class GraphMaker {
                              .set_is_pass_by_value(true));
   }
   void Output(const Tensor& y, fe::DataType_t type) {
-    y->set_output(true).set_uid(kY).set_data_type(type).set_dim(OutDims()).set_stride(ChannelsLast(OutDims()));
+    y->set_output(true).set_uid(kY).set_data_type(type).set_dim(OutDims()).set_stride(
+        ChannelsLast(OutDims()));
   }
 
   // cuDNN names dimensions in the order NCHW, wherever they lie in memory.
@@ -147,11 +165,12 @@ class GraphMaker {
   const TensorShape out_;
 };
 
-// The kinds of arithmetic that are not what the dtype promises (device.h): sums in less than float32, results that
-// change from run to run, and for float32 products that a tensor core rounds to tf32.
+// The kinds of arithmetic that are not what the dtype promises (device.h): sums in less than float32, results
+// that change from run to run, and for float32 products that a tensor core rounds to tf32.
 std::vector<fe::NumericalNote_t> Unwanted(DType dtype) {
   using Note = fe::NumericalNote_t;
-  std::vector<Note> notes = {Note::REDUCED_PRECISION_REDUCTION, Note::NONDETERMINISTIC, Note::FFT, Note::WINOGRAD};
+  std::vector<Note> notes = {Note::REDUCED_PRECISION_REDUCTION, Note::NONDETERMINISTIC, Note::FFT,
+                             Note::WINOGRAD};
   if (dtype == DType::kFloat32) notes.insert(notes.end(), {Note::TENSOR_CORE, Note::DOWN_CONVERT_INPUTS});
   return notes;
 }
@@ -167,9 +186,8 @@ class Plan final : public CudnnPlan {
 
   std::string Execute(cudnnContext* handle, const Operands& operands) const override {
     float zero = 0, residual_scale = operands.residual_scale;
-    std::unordered_map<int64_t, void*> pointers = {{kX, Mutable(operands.x)},
-                                                   {kFilters, Mutable(operands.filters)},
-                                                   {kY, operands.y}};
+    std::unordered_map<int64_t, void*> pointers = {
+        {kX, Mutable(operands.x)}, {kFilters, Mutable(operands.filters)}, {kY, operands.y}};
     if (!plain_) {
       pointers[kResidual] = Mutable(operands.residual);
       pointers[kScale] = Mutable(operands.scale);
@@ -211,24 +229,32 @@ class Graph final : public CudnnGraph {
   }
 
   std::vector<std::string> PlanNames() override {
+    return Translated([&] { return FindPlanNames(); });
+  }
+  std::unique_ptr<const CudnnPlan> Build(const std::string& name) override {
+    return Translated([&] { return BuildPlan(name); });
+  }
+
+ private:
+  std::vector<std::string> FindPlanNames() {
     std::vector<std::string> names;
     for (int64_t i = 0; i < graph_->get_execution_plan_count() && names.size() < kMostPlans; ++i) {
       std::string name = NameOf(i);
-      if (graph_->Passes(i) && std::ranges::find(names, name) == names.end()) names.push_back(std::move(name));
+      if (graph_->Passes(i) && std::ranges::find(names, name) == names.end())
+        names.push_back(std::move(name));
     }
     return names;
   }
 
-  std::unique_ptr<const CudnnPlan> Build(const std::string& name) override {
+  std::unique_ptr<const CudnnPlan> BuildPlan(const std::string& name) {
     for (int64_t i = 0; i < graph_->get_execution_plan_count(); ++i) {
       if (NameOf(i) != name || !graph_->Passes(i)) continue;
       Require(graph_->build_plan_at_index(i));
-      return std::make_unique<const Plan>(graph_, i, plain_);
+      return std::unique_ptr<const CudnnPlan>(std::make_unique<Plan>(graph_, i, plain_));
     }
     Unsupported("no plan named " + name);
   }
 
- private:
   std::string NameOf(int64_t index) const {
     std::string name;
     Require(graph_->get_plan_name_at_index(index, name));
@@ -242,22 +268,20 @@ class Graph final : public CudnnGraph {
 }  // namespace
 
 std::unique_ptr<CudnnGraph> CudnnGraph::Make(cudnnContext* handle, const Convolution& op, GraphForm form) {
-  try {
-    return std::make_unique<Graph>(handle, op, form);
-  } catch (const Error&) {
-    throw;
-  } catch (const std::exception& error) {
-    Unsupported(error.what());
-  }
+  return Translated([&] { return std::make_unique<Graph>(handle, op, form); });
 }
 
-void BindCudnn(void* library) { fe::cudnn_dlhandle = library; }
+void BindCudnn(void* library) {
+  static std::once_flag once;
+  std::call_once(once, [&] { fe::cudnn_dlhandle = library; });
+}
 
 cudnnContext* NewCudnnHandle() {
   cudnnHandle_t handle = nullptr;
   const cudnnStatus_t status = fe::detail::create_handle(&handle);
   if (status == CUDNN_STATUS_SUCCESS) return handle;
-  const bool memory = status == CUDNN_STATUS_ALLOC_FAILED || status == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED;
+  const bool memory =
+      status == CUDNN_STATUS_ALLOC_FAILED || status == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED;
   throw Error(memory ? ErrorCode::kOutOfMemory : ErrorCode::kDeviceUnavailable,
               std::string("cuDNN cannot be used here: ") + fe::detail::get_error_string(status));
 }

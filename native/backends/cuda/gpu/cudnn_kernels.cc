@@ -3,8 +3,8 @@
 #include "native/backends/cuda/gpu/kernels/bodies.h"
 #include "native/backends/cuda/gpu/kernels/launch.h"
 
-// cuDNN's plans for a convolution as candidates: fused, or the sum alone with an epilogue of ours behind it. Fusing a side
-// input has been slow in some releases, so that both are offered.
+// cuDNN's plans for a convolution as candidates: fused, or the sum alone with an epilogue of ours behind it.
+// Fusing a side input has been slow in some releases, so that both are offered.
 
 namespace resnet_native::cuda {
 namespace {
@@ -46,7 +46,8 @@ class SplitKernel final : public GpuKernel {
     if (op_.dtype == DType::kInt8) {
       Finish<float, int8_t>(target, operands, plain.y, operands.scale, operands.residual_scale);
     } else {
-      WithFloatType(op_.dtype, [&]<class T>(Tag<T>) { Finish<T, T>(target, operands, plain.y, nullptr, 1.0f); });
+      WithFloatType(op_.dtype,
+                    [&]<class T>(Tag<T>) { Finish<T, T>(target, operands, plain.y, nullptr, 1.0f); });
     }
   }
 

@@ -59,8 +59,8 @@ class GpuDevice final : public Device {
   std::unique_ptr<Stream> NewStream() override { return NewGpuStream(state_, handles_.cublaslt()); }
   std::unique_ptr<Event> NewEvent() override { return NewGpuEvent(state_); }
 
-  // In the order in which they are expected to be fast: one kernel for everything, then two, then ours, which but for
-  // convolutions and linear layers are the only ones.
+  // In the order in which they are expected to be fast: one kernel for everything, then two, then ours, which
+  // but for convolutions and linear layers are the only ones.
   std::vector<Candidate> Candidates(const Operation& operation) override {
     std::vector<Candidate> candidates;
     {
@@ -74,7 +74,8 @@ class GpuDevice final : public Device {
     const std::vector<Candidate> own = OwnCandidates(operation);
     candidates.insert(candidates.end(), own.begin(), own.end());
     if (candidates.empty()) {
-      throw Error(ErrorCode::kUnsupported, "no kernel does " + ToString(operation) + " on " + properties_.name);
+      throw Error(ErrorCode::kUnsupported,
+                  "no kernel does " + ToString(operation) + " on " + properties_.name);
     }
     return candidates;
   }
@@ -108,12 +109,15 @@ std::string Versions(const Libraries& libraries) {
 
 }  // namespace
 
+int RuntimeVersion() { return CUDART_VERSION; }
+
 std::shared_ptr<Device> OpenGpu(int index, const Libraries& libraries) {
   int count = 0;
   const cudaError_t counted = cudaGetDeviceCount(&count);
   if (counted != cudaSuccess) Unavailable(index, cudaGetErrorString(counted));
   if (index < 0 || index >= count) {
-    Unavailable(index, "this machine has " + std::to_string(count) + " CUDA device" + (count == 1 ? "" : "s"));
+    Unavailable(index,
+                "this machine has " + std::to_string(count) + " CUDA device" + (count == 1 ? "" : "s"));
   }
 
   const auto state = std::make_shared<GpuState>(index);
@@ -123,15 +127,16 @@ std::shared_ptr<Device> OpenGpu(int index, const Libraries& libraries) {
   const cudaError_t probed = ProbeKernels();
   if (probed == cudaErrorNoKernelImageForDevice || probed == cudaErrorInvalidDeviceFunction) {
     cudaGetLastError();
-    Unavailable(index, std::string(prop.name) + " has compute capability " + std::to_string(prop.major) + "." +
-                           std::to_string(prop.minor) + ", for which this build has no code (8.0 and newer)");
+    Unavailable(index, std::string(prop.name) + " has compute capability " + std::to_string(prop.major) +
+                           "." + std::to_string(prop.minor) +
+                           ", for which this build has no code (8.0 and newer)");
   }
   state->Check(probed, "loading the kernels");
 
   BindCudnn(libraries.cudnn);
   BindCublasLt(libraries.cublaslt);
-  return std::make_shared<GpuDevice>(
-      state, DeviceProperties{index, prop.name, prop.major, prop.minor, prop.totalGlobalMem, Versions(libraries)});
+  return std::make_shared<GpuDevice>(state, DeviceProperties{index, prop.name, prop.major, prop.minor,
+                                                             prop.totalGlobalMem, Versions(libraries)});
 }
 
 }  // namespace resnet_native::cuda

@@ -13,7 +13,8 @@
 
 namespace resnet_native::cuda {
 
-// What a launch happens on. cuDNN's handle belongs to the stream; cuBLASLt's is the device's, and thread-safe.
+// What a launch happens on. cuDNN's handle belongs to the stream; cuBLASLt's is the device's, and
+// thread-safe.
 struct LaunchTarget {
   GpuState& state;
   cudaStream_t stream;
@@ -41,8 +42,9 @@ struct BuildTarget {
   cublasLtHandle_t cublaslt;
 };
 
-// Where kernels come from: for each source the candidates of an operation, which may be none, and the kernel of a
-// candidate's name, or null if the name is not of this source. Throw kUnsupported where a candidate cannot be built.
+// Where kernels come from: for each source the candidates of an operation, which may be none, and the kernel
+// of a candidate's name, or null if the name is not of this source. Throw kUnsupported where a candidate
+// cannot be built.
 std::vector<Candidate> OwnCandidates(const Operation& operation);
 std::unique_ptr<const GpuKernel> BuildOwn(const Operation& operation, const std::string& name);
 

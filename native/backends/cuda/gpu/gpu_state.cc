@@ -52,10 +52,11 @@ void GpuState::Check(cudaError_t status, const char* doing) {
   cudaGetLastError();  // what is not sticky is forgotten, so that the next call does not report it again
   if (IsSticky(status)) Lose(status, doing);
   if (status == cudaErrorMemoryAllocation) {
-    throw Error(ErrorCode::kOutOfMemory, "cuda:" + std::to_string(index_) + " is out of memory while " + doing +
-                                             "; use smaller batches or fewer contexts");
+    throw Error(ErrorCode::kOutOfMemory, "cuda:" + std::to_string(index_) + " is out of memory while " +
+                                             doing + "; use smaller batches or fewer contexts");
   }
-  throw Error(ErrorCode::kInternal, "cuda:" + std::to_string(index_) + ": " + Describe(status) + " while " + doing);
+  throw Error(ErrorCode::kInternal,
+              "cuda:" + std::to_string(index_) + ": " + Describe(status) + " while " + doing);
 }
 
 void GpuState::Fail(const std::string& message) {

@@ -15,14 +15,15 @@ class GpuState {
 
   int index() const { return index_; }
 
-  // At the start of every call: throws kDeviceLost if the GPU was lost, else makes it the thread's current one.
+  // At the start of every call: throws kDeviceLost if the GPU was lost, else makes it the thread's current
+  // one.
   void Enter();
 
   // In destructors, which go on with a lost GPU too.
   void EnterQuietly() noexcept { cudaSetDevice(index_); }
 
-  // Throws what a CUDA call reported, unless it succeeded; `doing` says what was being done. An error after which
-  // CUDA wants the process to be started anew marks the GPU as lost.
+  // Throws what a CUDA call reported, unless it succeeded; `doing` says what was being done. An error after
+  // which CUDA wants the process to be started anew marks the GPU as lost.
   void Check(cudaError_t status, const char* doing);
 
   // A library (cuDNN, cuBLASLt) reported an error. Throws kDeviceLost if that was the GPU's, else kInternal.

@@ -86,8 +86,8 @@ class GpuStream final : public Stream {
     static_cast<const GpuKernel&>(kernel).Launch({*state_, stream_, cudnn_, cublaslt_}, operands);
   }
 
-  // Relaxed: libraries may load a kernel at its first launch, which the other modes forbid; and what other threads do
-  // meanwhile is no matter of this capture.
+  // Relaxed: libraries may load a kernel at its first launch, which the other modes forbid; and what other
+  // threads do meanwhile is no matter of this capture.
   void BeginCapture() override {
     state_->Enter();
     state_->Check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeRelaxed), "beginning a capture");
@@ -106,7 +106,8 @@ class GpuStream final : public Stream {
 
   void Launch(const Capture& capture) override {
     state_->Enter();
-    state_->Check(cudaGraphLaunch(static_cast<const GpuCapture&>(capture).get(), stream_), "launching a graph");
+    state_->Check(cudaGraphLaunch(static_cast<const GpuCapture&>(capture).get(), stream_),
+                  "launching a graph");
   }
 
   void Record(Event& event) override {

@@ -11,4 +11,7 @@ namespace resnet_native::cuda {
 // in this build, too), kOutOfMemory or kDeviceLost. `libraries` outlives the device.
 std::shared_ptr<Device> OpenGpu(int index, const Libraries& libraries);
 
+// Of the CUDA runtime that is linked in, as CUDA writes it: 13000 is 13.0.
+int RuntimeVersion();
+
 }  // namespace resnet_native::cuda

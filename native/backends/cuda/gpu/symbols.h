@@ -14,8 +14,9 @@ template <class Function>
 void FindSymbol(void* library, const char* name, Function*& function) {
   function = reinterpret_cast<Function*>(dlsym(library, name));
   if (function) return;
-  throw Error(ErrorCode::kDeviceUnavailable,
-              std::string("a library has no ") + name + "; it is older than this build needs: update CUDA and cuDNN");
+  throw Error(
+      ErrorCode::kDeviceUnavailable,
+      std::string("a library has no ") + name + "; it is older than this build needs: update CUDA and cuDNN");
 }
 
 }  // namespace resnet_native::cuda

@@ -12,7 +12,7 @@ if(NOT RESNET_NATIVE_CUDA)
 endif()
 
 include(CheckLanguage)
-if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES AND NOT DEFINED ENV{CUDAARCHS})
   # Ampere to Blackwell, and PTX of the newest for what comes after.
   set(CMAKE_CUDA_ARCHITECTURES 80-real 86-real 89-real 90a-real 100-real 120)
 endif()

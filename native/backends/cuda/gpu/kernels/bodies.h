@@ -76,6 +76,9 @@ inline uint32_t ThreadCount(int64_t threads) {
                                            " threads, and less than 2^31 can be; use smaller batches");
 }
 
+// Of a size that is part of a number of threads, and so as small as that. Throws kUnsupported.
+inline Divisor DivisorOf(int64_t size) { return Divisor(ThreadCount(std::max<int64_t>(size, 1))); }
+
 inline int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 inline Sliding SlidingOf(const Window& window, int64_t h, int64_t w) {
@@ -103,7 +106,7 @@ void WithBody(const LoadInput& op, const Operands& operands, const Run& run) {
     const auto any = [&]<class From>(Tag<From>) {
       run(LoadPixels<From, To>{static_cast<const From*>(operands.x), y, normalization,
                                op.layout == Layout::kNchw, op.channels, op.padded_channels,
-                               Divisor(static_cast<uint32_t>(op.h * op.w)), ThreadCount(pixels)});
+                               DivisorOf(op.h * op.w), ThreadCount(pixels)});
     };
     const auto rgb = [&]<int kPadded>(std::integral_constant<int, kPadded>) {
       using Body = LoadRgb<To, kPadded>;
@@ -132,8 +135,7 @@ void WithEpilogue(const EpilogueSizes& sizes, const From* x, const To* residual,
                   const float* scale, const float* shift, To* y, const Run& run) {
   using Body = Epilogue<From, To>;
   run(Body{x, residual, y, scale, shift, residual_scale, sizes.relu, sizes.elements, sizes.channels,
-           Divisor(static_cast<uint32_t>(std::max(sizes.channels / Body::kWidth, 1))),
-           ThreadCount(CeilDiv(sizes.elements, Body::kWidth))});
+           DivisorOf(sizes.channels / Body::kWidth), ThreadCount(CeilDiv(sizes.elements, Body::kWidth))});
 }
 
 template <class Run>
@@ -170,7 +172,7 @@ void WithBody(const MaxPool& op, const Operands& operands, const Run& run) {
       const Sliding sliding = SlidingOf(op.window, op.h, op.w);
       const int packs = op.channels / kWidth;
       run(MaxPoolPixels<T, kWidth>{static_cast<const T*>(operands.x), static_cast<T*>(operands.y), sliding,
-                                   Divisor(packs), Divisor(sliding.out_w), Divisor(sliding.out_h),
+                                   DivisorOf(packs), DivisorOf(sliding.out_w), DivisorOf(sliding.out_h),
                                    ThreadCount(op.n * sliding.out_h * sliding.out_w * packs)});
     });
   });
@@ -183,8 +185,7 @@ void WithBody(const AveragePool& op, const Operands& operands, const Run& run) {
       using Body = AveragePixels<T, kWidth>;
       const int64_t channel_blocks = CeilDiv(op.channels, Body::kChannels);
       run(Body{static_cast<const T*>(operands.x), static_cast<T*>(operands.y), op.channels,
-               static_cast<int>(op.pixels), Divisor(static_cast<uint32_t>(channel_blocks)),
-               ThreadCount(op.n * channel_blocks)});
+               static_cast<int>(op.pixels), DivisorOf(channel_blocks), ThreadCount(op.n * channel_blocks)});
     });
   });
 }
@@ -196,10 +197,9 @@ void WithBody(const ZeroPadShortcut& op, const Operands& operands, const Run& ru
     WithWidth<T>(both ? op.out_channels : 1, [&]<int kWidth>(std::integral_constant<int, kWidth>) {
       const int64_t out_h = CeilDiv(op.h, op.stride), out_w = CeilDiv(op.w, op.stride);
       const uint32_t packs = op.channels / kWidth, out_packs = op.out_channels / kWidth;
-      run(ZeroPadPixels<T, kWidth>{
-          static_cast<const T*>(operands.x), static_cast<T*>(operands.y), op.h, op.w, op.stride, packs,
-          Divisor(out_packs), Divisor(static_cast<uint32_t>(out_w)), Divisor(static_cast<uint32_t>(out_h)),
-          ThreadCount(op.n * out_h * out_w * out_packs)});
+      run(ZeroPadPixels<T, kWidth>{static_cast<const T*>(operands.x), static_cast<T*>(operands.y), op.h, op.w,
+                                   op.stride, packs, DivisorOf(out_packs), DivisorOf(out_w), DivisorOf(out_h),
+                                   ThreadCount(op.n * out_h * out_w * out_packs)});
     });
   });
 }
@@ -217,8 +217,8 @@ void WithBody(const ToNchw& op, const Operands& operands, const Run& run) {
     using Body = Transpose<From, To>;
     const int64_t channel_tiles = CeilDiv(op.channels, Body::kTile);
     const int64_t pixel_tiles = CeilDiv(op.pixels, Body::kTile);
-    run(Body{x, y, scale, op.pixels, op.channels, Divisor(static_cast<uint32_t>(channel_tiles)),
-             Divisor(static_cast<uint32_t>(pixel_tiles)), ThreadCount(op.n * pixel_tiles * channel_tiles)});
+    run(Body{x, y, scale, op.pixels, op.channels, DivisorOf(channel_tiles), DivisorOf(pixel_tiles),
+             ThreadCount(op.n * pixel_tiles * channel_tiles)});
   });
 }
 
@@ -234,8 +234,8 @@ void WithDirectConvolution(const Convolution& op, const Operands& operands, cons
         static_cast<const From*>(operands.x), static_cast<const From*>(operands.filters),
         op.residual ? static_cast<const To*>(operands.residual) : nullptr, static_cast<To*>(operands.y),
         scaled ? operands.scale : nullptr, operands.shift, scaled ? operands.residual_scale : 1.0f, op.relu,
-        sliding, op.in_channels, group_in, Divisor(op.out_channels / op.groups), Divisor(op.out_channels),
-        Divisor(sliding.out_w), Divisor(sliding.out_h),
+        sliding, op.in_channels, group_in, DivisorOf(op.out_channels / op.groups), DivisorOf(op.out_channels),
+        DivisorOf(sliding.out_w), DivisorOf(sliding.out_h),
         ThreadCount(op.n * sliding.out_h * sliding.out_w * op.out_channels)});
   });
 }

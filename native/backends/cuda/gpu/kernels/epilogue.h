@@ -30,6 +30,7 @@ struct Epilogue {
   HOST_DEVICE void operator()(uint32_t thread) const {
     const int64_t first = int64_t{thread} * kWidth;
     if (first + kWidth > elements) {
+      NO_UNROLL
       for (int64_t i = first; i < elements; ++i) {
         const float added = residual ? ToFloat(residual[i]) * residual_scale : 0.0f;
         const auto c = static_cast<int>(i % channels);
@@ -106,6 +107,7 @@ struct QuantizeElements {
     const int64_t first = int64_t{thread} * kWidth;
     const float step = scale[0];
     if (first + kWidth > elements) {
+      NO_UNROLL
       for (int64_t i = first; i < elements; ++i) y[i] = FromFloat<int8_t>(ToFloat(x[i]) / step);
       return;
     }

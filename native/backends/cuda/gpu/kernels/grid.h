@@ -18,10 +18,10 @@ namespace resnet_native::cuda {
 
 inline constexpr int64_t kMaxThreads = int64_t{1} << 31;
 
-// Division of numbers below 2^31 by a number that is known when the kernel is launched: a multiplication and
-// a shift instead of the dozens of instructions of a division. With s = ceil(log2 d), m = floor(2^32 (2^s -
-// d) / d) + 1: n / d = (mulhi(n, m) + n) >> s for all n below 2^31 (Granlund and Montgomery, Division by
-// Invariant Integers using Multiplication, 4).
+// Division of numbers below 2^31 by another such number that is known when the kernel is launched: a
+// multiplication and a shift instead of the dozens of instructions of a division. With s = ceil(log2 d), m =
+// floor(2^32 (2^s - d) / d) + 1: n / d = (mulhi(n, m) + n) >> s for all n below 2^31 (Granlund and
+// Montgomery, Division by Invariant Integers using Multiplication, 4).
 struct Divisor {
   uint32_t divisor = 1, multiplier = 1, shift = 0;
 

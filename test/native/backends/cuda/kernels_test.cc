@@ -1,0 +1,155 @@
+// What the kernels of ours are made of, and those that are no operation of device.h, on the host.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <random>
+
+#include "native/backends/cuda/gpu/kernels/grid.h"
+#include "native/backends/cuda/gpu/kernels/resample.h"
+#include "native/backends/cuda/gpu/kernels/top_k.h"
+#include "native/image/filter.h"
+#include "native/image/resize.h"
+#include "test/native/support/run_on_host.h"
+
+namespace resnet_native::cuda::testing {
+namespace {
+
+TEST(Divisor, DividesLikeDivision) {
+  std::mt19937 random(1);
+  std::vector<uint32_t> divisors = {1,  2,  3,   5,      7,      9,          49,
+                                    56, 64, 641, 65'535, 65'536, 0x7ffffffe, 0x7fffffff};
+  for (int i = 0; i < 200; ++i) divisors.push_back(random() >> (1 + random() % 30) | 1);
+  for (const uint32_t d : divisors) {
+    const Divisor divisor(d);
+    std::vector<uint32_t> numbers = {0, 1, 0x7ffffffe, 0x7fffffff};
+    for (const uint64_t near : {uint64_t{d}, uint64_t{d} * 2, uint64_t{d} * 12'345}) {
+      for (const uint64_t n : {near - 1, near, near + 1}) numbers.push_back(n & 0x7fffffff);
+    }
+    for (int i = 0; i < 100; ++i) numbers.push_back(random() & 0x7fffffff);
+    for (const uint32_t n : numbers) {
+      uint32_t quotient = n;
+      ASSERT_EQ(divisor.Split(quotient), n % d) << n << " by " << d;
+      ASSERT_EQ(quotient, n / d) << n << " by " << d;
+    }
+  }
+}
+
+TEST(Numeric, HalfHoldsEveryHalf) {
+  for (uint32_t bits = 0; bits < 0x10000; ++bits) {
+    const float value = ToFloat(Half{static_cast<uint16_t>(bits)});
+    if (std::isnan(value)) continue;
+    ASSERT_EQ(FromFloat<Half>(value).bits, bits);
+  }
+}
+
+TEST(Numeric, HalfRoundsToTheNearestEven) {
+  for (uint32_t bits = 0; bits < 0x7bff; ++bits) {  // between each half and the next
+    const double low = ToFloat(Half{static_cast<uint16_t>(bits)});
+    const double high = ToFloat(Half{static_cast<uint16_t>(bits + 1)});
+    const auto middle = static_cast<float>((low + high) / 2);
+    ASSERT_EQ(FromFloat<Half>(middle).bits, bits + (bits & 1)) << middle;
+    ASSERT_EQ(FromFloat<Half>(std::nextafter(middle, 0.0f)).bits, bits);
+    ASSERT_EQ(FromFloat<Half>(std::nextafter(middle, INFINITY)).bits, bits + 1);
+  }
+  EXPECT_EQ(FromFloat<Half>(65519.0f).bits, 0x7bff);
+  EXPECT_EQ(FromFloat<Half>(65520.0f).bits, 0x7c00);
+  EXPECT_EQ(FromFloat<Half>(-1e9f).bits, 0xfc00);
+  EXPECT_TRUE(std::isnan(ToFloat(FromFloat<Half>(NAN))));
+}
+
+TEST(Numeric, BFloat16RoundsToTheNearestEven) {
+  for (uint32_t bits = 0; bits < 0x7f7f; ++bits) {
+    const uint32_t middle = (bits << 16) + 0x8000;
+    ASSERT_EQ(FromFloat<BFloat16>(host::FloatOf(bits << 16)).bits, bits);
+    ASSERT_EQ(FromFloat<BFloat16>(host::FloatOf(middle)).bits, bits + (bits & 1));
+    ASSERT_EQ(FromFloat<BFloat16>(host::FloatOf(middle - 1)).bits, bits);
+    ASSERT_EQ(FromFloat<BFloat16>(host::FloatOf(middle + 1)).bits, bits + 1);
+  }
+  EXPECT_TRUE(std::isnan(ToFloat(FromFloat<BFloat16>(NAN))));
+}
+
+TEST(Numeric, Int8Saturates) {
+  EXPECT_EQ(FromFloat<int8_t>(127.5f), 127);
+  EXPECT_EQ(FromFloat<int8_t>(-1000.0f), -128);
+  EXPECT_EQ(FromFloat<int8_t>(2.5f), 2);
+  EXPECT_EQ(FromFloat<int8_t>(-3.5f), -4);
+  EXPECT_EQ(FromFloat<int8_t>(NAN), 0);
+}
+
+// One axis of a picture of `outer` × in × `inner` bytes.
+std::vector<uint8_t> Resample(const std::vector<uint8_t>& x, int64_t outer, int64_t in, int64_t out,
+                              int64_t inner) {
+  const Filter filter = BilinearFilter(in, out, 0, out);
+  std::vector<uint8_t> y(outer * out * inner);
+  RunOnHost(ResampleBytes{x.data(), y.data(), filter.first.data(), filter.count.data(), filter.weights.data(),
+                          in, static_cast<int>(filter.stride), Divisor(static_cast<uint32_t>(inner)),
+                          Divisor(static_cast<uint32_t>(out)), static_cast<uint32_t>(y.size())});
+  return y;
+}
+
+TEST(ResampleBytes, TwoPassesAreTheResizeOfTheHost) {
+  struct Case {
+    int64_t h, w, to_h, to_w;
+  };
+  std::mt19937 random(2);
+  for (const Case& c :
+       {Case{1, 1, 5, 7}, {17, 23, 9, 11}, {40, 30, 40, 15}, {31, 64, 62, 20}, {9, 100, 8, 3}}) {
+    std::vector<uint8_t> picture(c.h * c.w * 3);
+    for (uint8_t& byte : picture) byte = static_cast<uint8_t>(random());
+    std::vector<uint8_t> expected(c.to_h * c.to_w * 3);
+    ResizeCrop(picture, c.h, c.w, {c.to_h, c.to_w, 0, 0, c.to_h, c.to_w}, expected);
+    const std::vector<uint8_t> across = Resample(picture, c.h, c.w, c.to_w, 3);
+    EXPECT_EQ(Resample(across, 1, c.h, c.to_h, c.to_w * 3), expected) << c.h << " x " << c.w;
+  }
+}
+
+struct Top {
+  std::vector<int> classes;
+  std::vector<float> probabilities;
+};
+
+Top TopOf(const std::vector<float>& logits, int columns, int k) {
+  const auto rows = static_cast<uint32_t>(logits.size() / columns);
+  Top top{std::vector<int>(rows * k, -1), std::vector<float>(rows * k, -1)};
+  RunOnHost(TopClasses{logits.data(), top.classes.data(), top.probabilities.data(), columns, k, rows});
+  return top;
+}
+
+TEST(TopClasses, AreTheLargestInOrder) {
+  std::mt19937 random(3);
+  std::uniform_int_distribution<int> quarter(-40, 40);  // with many that are equal
+  for (const auto& [rows, columns, k] :
+       {std::tuple{1, 1, 1}, {3, 10, 10}, {2, 255, 5}, {2, 257, 3}, {4, 1000, 5}}) {
+    std::vector<float> logits(rows * columns);
+    for (float& logit : logits) logit = static_cast<float>(quarter(random)) / 4;
+    const Top top = TopOf(logits, columns, k);
+    for (int row = 0; row < rows; ++row) {
+      const float* values = &logits[row * columns];
+      std::vector<int> order(columns);
+      std::iota(order.begin(), order.end(), 0);
+      std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return values[a] > values[b]; });
+      double sum = 0;
+      for (int c = 0; c < columns; ++c) sum += std::exp(static_cast<double>(values[c]));
+      for (int rank = 0; rank < k; ++rank) {
+        ASSERT_EQ(top.classes[row * k + rank], order[rank]) << columns << " columns, rank " << rank;
+        const double expected = std::exp(static_cast<double>(values[order[rank]])) / sum;
+        // A sum of `columns` terms, each of an exponential good to 2 ulp of an argument rounded once, at
+        // most 20.
+        const double relative = (columns + 30) * std::ldexp(1, -23);
+        ASSERT_NEAR(top.probabilities[row * k + rank], expected, expected * relative);
+      }
+    }
+  }
+}
+
+TEST(TopClasses, NaNIsLargestAndSpreads) {
+  const Top top = TopOf({1, NAN, 3, NAN, -INFINITY}, 5, 5);
+  EXPECT_EQ(top.classes, (std::vector<int>{1, 3, 2, 0, 4}));
+  for (const float probability : top.probabilities) EXPECT_TRUE(std::isnan(probability));
+}
+
+}  // namespace
+}  // namespace resnet_native::cuda::testing
