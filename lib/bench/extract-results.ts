@@ -44,3 +44,21 @@ export interface ExtractResults {
   readonly bytes: number;
   readonly cells: readonly ExtractCell[];
 }
+
+// The file that bench/extract/workers.mjs writes: the same work, shared by workers of one thread each.
+
+export const WORKERS_FORMAT = 'resnet-native-extract-workers';
+
+export interface WorkersResults {
+  readonly format: typeof WORKERS_FORMAT;
+  readonly version: 1;
+  readonly date: string;
+  readonly command: string;
+  readonly versions: Readonly<Record<string, string>>;
+  readonly machine: Machine;
+  readonly arch: string;
+  readonly images: number;
+  readonly shardSize: number;
+  /** From the first part begun to the last one done. */
+  readonly cells: readonly { readonly workers: number; readonly imagesPerSecond: number }[];
+}

@@ -67,13 +67,19 @@ function pipelineRows(cell: PipelineCell): Row[] {
   ]);
 }
 
-function provenance(results: { machine: Machine; date: string; versions: object; command: string }): string {
+/** What was measured, on what, when and how. */
+export function provenance(results: {
+  machine: Machine;
+  date: string;
+  versions: object;
+  command: string;
+}): string {
   const { cpu, cores, isa } = results.machine;
   const versions = Object.entries(results.versions).map(([name, version]) => `${name} ${version}`);
   return `${cpu}, ${cores} cores, ${isa}; ${results.date.slice(0, 10)}; ${versions.join(', ')}; \`${results.command}\`.`;
 }
 
-function markdownTable(titles: Row, rows: readonly Row[]): string {
+export function markdownTable(titles: Row, rows: readonly Row[]): string {
   const line = (cells: Row) => `| ${cells.join(' | ')} |`;
   return [line(titles), line(titles.map(() => '---')), ...rows.map(line)].join('\n');
 }

@@ -1,6 +1,13 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { ResNetError } from '../errors.js';
+import { extractTable, workersTable } from './extract-report.js';
+import {
+  EXTRACT_FORMAT,
+  type ExtractResults,
+  WORKERS_FORMAT,
+  type WorkersResults,
+} from './extract-results.js';
 import { PIPELINE_FORMAT, type PipelineResults } from './pipeline-results.js';
 import { ratesSvg } from './rates-svg.js';
 import { benchTable, pipelineTable, replaceTables } from './report.js';
@@ -8,7 +15,7 @@ import { FORMAT, type Results } from './results.js';
 
 /**
  * Regenerates what the README tells of benchmarks from bench/results: NAME.json becomes the table between the markers
- * `<!-- bench:NAME -->` and `<!-- /bench:NAME -->`, and, unless it is of a pipeline, the plot docs/plots/NAME.svg.
+ * `<!-- bench:NAME -->` and `<!-- /bench:NAME -->`, and, if it is of `resnet-native bench`, the plot docs/plots/NAME.svg.
  * @param root the folder with README.md and bench/results.
  * @returns the names of the results.
  * @throws ResNetError `INVALID_ARGUMENT` for a file that is no benchmark's, and for markers without a file.
@@ -22,24 +29,36 @@ export async function writeReport(root: string): Promise<string[]> {
     if (!file.endsWith('.json')) continue;
     const name = basename(file, '.json');
     const content = parse(file, await readFile(join(results, file), 'utf8'));
-    if (content.format === PIPELINE_FORMAT) {
-      tables.set(name, pipelineTable(content));
-    } else {
-      tables.set(name, benchTable(content));
-      await writeFile(join(plots, `${name}.svg`), ratesSvg(content));
-    }
+    tables.set(name, tableOf(content));
+    if (content.format === FORMAT) await writeFile(join(plots, `${name}.svg`), ratesSvg(content));
   }
   const readme = join(root, 'README.md');
   await writeFile(readme, replaceTables(await readFile(readme, 'utf8'), tables));
   return [...tables.keys()];
 }
 
-function parse(file: string, text: string): Results | PipelineResults {
-  const content = JSON.parse(text) as { format?: unknown };
-  if (content.format === FORMAT) return content as Results;
-  if (content.format === PIPELINE_FORMAT) return content as PipelineResults;
+type AnyResults = Results | PipelineResults | ExtractResults | WorkersResults;
+
+const FORMATS: readonly string[] = [FORMAT, PIPELINE_FORMAT, EXTRACT_FORMAT, WORKERS_FORMAT];
+
+function parse(file: string, text: string): AnyResults {
+  const content = JSON.parse(text) as AnyResults;
+  if (FORMATS.includes(content.format)) return content;
   throw new ResNetError(
     'INVALID_ARGUMENT',
-    `${file} is no result of a benchmark: expected the format ${FORMAT} or ${PIPELINE_FORMAT}`,
+    `${file} is no result of a benchmark: expected one of the formats ${FORMATS.join(', ')}`,
   );
+}
+
+function tableOf(content: AnyResults): string {
+  switch (content.format) {
+    case FORMAT:
+      return benchTable(content);
+    case PIPELINE_FORMAT:
+      return pipelineTable(content);
+    case EXTRACT_FORMAT:
+      return extractTable(content);
+    case WORKERS_FORMAT:
+      return workersTable(content);
+  }
 }

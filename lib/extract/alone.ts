@@ -15,7 +15,7 @@ export interface AloneRates {
 }
 
 /** What a pipeline can come to where decoding and computing share the processor: the time of both, one after the other. */
-export function rateTogether({ decode, compute }: AloneRates): number {
+export function rateTogether({ decode, compute }: Pick<AloneRates, 'decode' | 'compute'>): number {
   return 1 / (1 / decode + 1 / compute);
 }
 

@@ -1,3 +1,9 @@
+import {
+  EXTRACT_FORMAT,
+  type ExtractResults,
+  WORKERS_FORMAT,
+  type WorkersResults,
+} from '../../lib/bench/extract-results.js';
 import { PIPELINE_FORMAT, type PipelineResults } from '../../lib/bench/pipeline-results.js';
 import { type Cell, FORMAT, type Measurement, type Results, VERSION } from '../../lib/bench/results.js';
 
@@ -87,4 +93,32 @@ export function makePipelineResults(): PipelineResults {
       },
     ],
   };
+}
+
+const PROVENANCE = {
+  version: 1,
+  date: '2026-01-02T03:04:05.678Z',
+  command: 'node bench/extract/run.mjs',
+  versions: { 'resnet-native': '0.1.0', node: 'v22.0.0' },
+  machine,
+} as const;
+
+export function makeExtractResults(): ExtractResults {
+  const own = { engine: 'resnet-native', version: '0.1.0', loadMs: 100, peakRssBytes: 250e6, rounds: [1] };
+  const torch = { engine: 'torch', version: '2.0', loadMs: 9000, peakRssBytes: 500e6, rounds: [1.5] };
+  const engines = [
+    { ...own, imagesPerSecond: 90, difference: 0 },
+    { ...torch, imagesPerSecond: 60, difference: 2e-6, ratio: 1.5 },
+  ];
+  const alone = { decode: 400, compute: 100 };
+  const cell = { arch: 'resnet18', dtype: 'float32', batch: 32, engines, alone, skipped: [] };
+  return { ...PROVENANCE, format: EXTRACT_FORMAT, threads: 2, images: 90, bytes: 9e6, cells: [cell] };
+}
+
+export function makeWorkersResults(): WorkersResults {
+  const cells = [
+    { workers: 1, imagesPerSecond: 50 },
+    { workers: 2, imagesPerSecond: 75 },
+  ];
+  return { ...PROVENANCE, format: WORKERS_FORMAT, arch: 'resnet18', images: 90, shardSize: 10, cells };
 }

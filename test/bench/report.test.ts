@@ -3,7 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { writeReport } from '../../lib/bench/write-report.js';
-import { makeCell, makeMeasurement, makePipelineResults, makeResults } from './make-results.js';
+import {
+  makeCell,
+  makeExtractResults,
+  makeMeasurement,
+  makePipelineResults,
+  makeResults,
+  makeWorkersResults,
+} from './make-results.js';
 
 const results = makeResults([
   makeCell(1, [makeMeasurement('resnet-native', 60), makeMeasurement('onnxruntime', 50, 1.2)]),
@@ -62,11 +69,27 @@ beforeEach(async () => {
 afterEach(() => rm(root, { recursive: true }));
 
 const read = (path: string) => readFile(join(root, path), 'utf8');
+const write = (path: string, text: string) => writeFile(join(root, path), text);
 
 describe('writeReport', () => {
   test('puts each table between its markers', async () => {
     expect(await writeReport(root)).toEqual(['cpu', 'files']);
     expect(await read('README.md')).toBe(EXPECTED);
+  });
+
+  test('a file of bench/extract, and one of its workers', async () => {
+    const page =
+      '<!-- bench:extract --><!-- /bench:extract --> <!-- bench:workers --><!-- /bench:workers -->';
+    await write('README.md', page);
+    await write('bench/results/extract.json', JSON.stringify(makeExtractResults()));
+    await write('bench/results/workers.json', JSON.stringify(makeWorkersResults()));
+    await writeReport(root);
+    const text = await read('README.md');
+    expect(text).toContain('| resnet18 | float32 | resnet-native 0.1.0 | **90.0** | 250 MB |  |  |');
+    expect(text).toContain('| resnet18 | float32 | torch 2.0 | 60.0 | 500 MB | 2e-6 | 1.50× |');
+    // The slower does 100; both together 1 / (1/400 + 1/100) = 80.
+    expect(text).toContain('the pipeline reaches 90% of the slower and 113% of what both allow');
+    expect(text).toContain('| 2 | 75.0 | 1.50× |');
   });
 
   test('draws the rates of each cell', async () => {
