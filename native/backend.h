@@ -37,6 +37,7 @@ struct DeviceInfo {
   std::string isa;                  // the instruction set or compute capability in use
   std::vector<std::string> dtypes;  // those that `compile` takes
   std::string reason;               // why it is not available or what is limited; empty otherwise
+  bool lost = false;                // not available after an error that only a new process mends
 };
 
 enum class MemoryMode { kAuto, kLow };

@@ -1,5 +1,6 @@
-// The one door to the native build: CMake, driven by cmake-js, in a tree of its own; then resnet_native.node,
-// and the CUDA backend's library if it was built, are put where node-gyp-build looks. binding.gyp and prepare.mjs come through here too.
+// The one door to the native build: CMake, driven by cmake-js, in a tree of its own; then resnet_native.node is put where
+// node-gyp-build looks, and beside it, where CUDA's toolchain was found, the CUDA backend's library. binding.gyp and
+// prepare.mjs come through here too.
 //
 //   node scripts/build-native.mjs [--to build/Release]
 
@@ -12,8 +13,8 @@ import { fail, firstAvailable, root, run } from './tools.mjs';
 
 const TREE = join(root, 'build', 'cmake');
 const ADDON = 'resnet_native.node';
-/** Beside the addon, where the CUDA toolchain was found. */
-const CUDA_LIBRARY = 'resnet_native_cuda.so';
+/** Apart from the addon, so that nothing about CUDA can keep the addon from loading; and its program for trials. */
+export const CUDA_FILES = ['resnet_native_cuda.so', 'resnet_native_cuda_trial'];
 
 /** What CMake needs and this machine lacks, one line each. */
 export function missingBuildTools() {
@@ -34,15 +35,16 @@ export function buildNative(to = join(root, 'build', 'Release')) {
   cmakeJs('configure');
   cmakeJs('build', '--parallel', String(availableParallelism()));
   mkdirSync(to, { recursive: true });
-  putInPlace(ADDON, to);
-  if (existsSync(join(TREE, 'Release', CUDA_LIBRARY))) putInPlace(CUDA_LIBRARY, to);
+  for (const file of [ADDON, ...CUDA_FILES]) {
+    if (existsSync(join(TREE, 'Release', file))) install(join(TREE, 'Release', file), to, file);
+  }
 }
 
 /** Renamed into place, because a running process may have the old file mapped. */
-function putInPlace(file, to) {
-  const unfinished = join(to, `${file}.${process.pid}`);
-  copyFileSync(join(TREE, 'Release', file), unfinished);
-  renameSync(unfinished, join(to, file));
+function install(built, folder, name) {
+  const unfinished = join(folder, `${name}.${process.pid}`);
+  copyFileSync(built, unfinished);
+  renameSync(unfinished, join(folder, name));
 }
 
 function findCMakeJs() {

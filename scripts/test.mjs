@@ -8,11 +8,12 @@ import { root, run } from './tools.mjs';
 
 const reports = join(root, 'build', 'reports');
 const RUNNERS = {
+  // First, because it builds the simulated GPUs that tests of the whole package use.
+  native: { command: [join('scripts', 'test-native.mjs')], report: '--report=' },
   vitest: {
     command: [join('node_modules', 'vitest', 'vitest.mjs'), 'run', '--reporter=default', '--reporter=json'],
     report: '--outputFile.json=',
   },
-  native: { command: [join('scripts', 'test-native.mjs')], report: '--report=' },
 };
 
 /** What a runner's report counts; `undefined` when it wrote none. Both vitest and test-native write these keys. */

@@ -23,7 +23,7 @@ export function addModelOptions(command: Command): Command {
     .option('--weights <file|entry>', 'a weights file, or the name of pretrained weights')
     .option('--num-classes <n>', 'classes of the --arch (default: 1000)', integer('--num-classes', 1))
     .option('--labels <file>', 'class names, one a line or a JSON array (default: those of the weights)')
-    .option('--device <device>', 'auto, cpu, cuda, cuda:1, … or reference', 'auto')
+    .option('--device <device>', 'auto, cpu, cuda, cuda:1, … (several: cuda:0,cuda:1) or reference', 'auto')
     .option('--dtype <dtype>', 'float32, tf32, float16, bfloat16 or int8', 'float32')
     .option('--threads <n>', 'of the CPU (default: all there are)', integer('--threads', 1))
     .option(
@@ -37,7 +37,7 @@ export function addModelOptions(command: Command): Command {
 /** The options as a task takes them. Which names of devices and dtypes there are is for compile to say. */
 export function taskOptions({ device, dtype, threads, resize, crop }: ModelOptions): ImageTaskOptions {
   return {
-    device,
+    device: device.includes(',') ? device.split(',') : device,
     dtype: dtype as ComputeDType,
     threads,
     transform: {

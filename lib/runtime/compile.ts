@@ -1,3 +1,5 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { ResNetError } from '../errors.js';
 import type { Graph, GraphNode, InputNode, NormalizeNode } from '../graph/graph.js';
@@ -7,7 +9,7 @@ import { type ParameterValues, parameterShapes } from '../graph/parameters.js';
 import { checkInteger, checkOneOf, checkOptions, invalid, show } from '../is.js';
 import type { ImageTransform } from '../transforms/image-transform.js';
 import { type Compilable, readModel } from './compilable.js';
-import { type ChosenDevice, chooseDevice } from './devices.js';
+import { type ChosenDevices, chooseDevices } from './devices.js';
 import { native } from './native.js';
 import { Session, type SessionDescription } from './session.js';
 
@@ -18,8 +20,11 @@ const AUTOTUNE = ['off'] as const;
 export type ComputeDType = (typeof DTYPES)[number];
 
 export interface CompileOptions {
-  /** `auto` (the default) is CUDA where it works and the CPU otherwise; also `cpu`, `cuda`, `cuda:1`, `reference`. */
-  readonly device?: string | undefined;
+  /**
+   * `auto` (the default) is CUDA where it works and the CPU otherwise; also `cpu`, `cuda`, `cuda:1`, `reference`. Several
+   * GPUs, `['cuda:0', 'cuda:1']`, share the session's runs: each takes the next one when it is free.
+   */
+  readonly device?: string | readonly string[] | undefined;
   /** What is computed in. Default `float32`. */
   readonly dtype?: ComputeDType | undefined;
   /** The largest batch that runs may have. Default 32. */
@@ -32,8 +37,10 @@ export interface CompileOptions {
   readonly autotune?: (typeof AUTOTUNE)[number] | undefined;
   /** `low`: no algorithm that trades memory for speed. Default `auto`. */
   readonly memory?: (typeof MEMORY)[number] | undefined;
-  /** How many runs may compute at once. Default: the device's own number. */
+  /** How many runs may compute at once on each device. Default: the device's own number, CPU 1 and CUDA 2. */
   readonly contexts?: number | undefined;
+  /** The most bytes of device memory that the session may take on each GPU. Default: what there is. */
+  readonly memoryBudget?: number | undefined;
 }
 
 // Of work on the JavaScript thread before other work gets its turn.
@@ -43,7 +50,7 @@ const MAX_THREADS = 1024;
 const MAX_CONTEXTS = 64;
 
 const OPTION_CHECKS: { readonly [Name in keyof CompileOptions]-?: (value: unknown) => unknown } = {
-  device: (value) => value, // chooseDevice checks it
+  device: (value) => value, // chooseDevices checks it
   dtype: (value) => checkOneOf('dtype', value, DTYPES),
   maxBatch: (value) => checkInteger('maxBatch', value, 1, MAX_BATCH),
   threads: (value) => checkInteger('threads', value, 1, MAX_THREADS),
@@ -51,6 +58,7 @@ const OPTION_CHECKS: { readonly [Name in keyof CompileOptions]-?: (value: unknow
   autotune: (value) => checkOneOf('autotune', value, AUTOTUNE),
   memory: (value) => checkOneOf('memory', value, MEMORY),
   contexts: (value) => checkInteger('contexts', value, 1, MAX_CONTEXTS),
+  memoryBudget: (value) => checkInteger('memoryBudget', value, 1),
 };
 
 export const COMPILE_OPTIONS: readonly string[] = Object.keys(OPTION_CHECKS);
@@ -62,9 +70,17 @@ export const COMPILE_OPTIONS: readonly string[] = Object.keys(OPTION_CHECKS);
  */
 export async function compileModel(model: Compilable, options: CompileOptions = {}): Promise<Session> {
   checkCompileOptions(options);
-  const { dtype = 'float32', maxBatch = 32, threads = 0, memory = 'auto', contexts = 0 } = options;
-  const chosen = await chooseDevice(options.device ?? 'auto');
+  const {
+    dtype = 'float32',
+    maxBatch = 32,
+    threads = 0,
+    memory = 'auto',
+    contexts = 0,
+    memoryBudget = 0,
+  } = options;
+  const chosen = await chooseDevices(options.device ?? 'auto');
   checkDType(chosen, dtype);
+  const ids = chosen.devices.map(({ id }) => id);
 
   const { graph: whole, parameters, transform } = readModel(model);
   const asked = [...new Set(options.outputs ?? ['logits'])].map(
@@ -73,10 +89,11 @@ export async function compileModel(model: Compilable, options: CompileOptions = 
   const outputs = [...new Set(asked.map(([, node]) => node))];
   const graph = neededGraph(whole, outputs);
   const description: SessionDescription = {
-    device: chosen.device.id,
+    device: ids.join(','),
     deviceReason: chosen.reason,
     dtype,
     maxBatch,
+    contexts: (contexts || (ids[0]?.startsWith('cuda') ? 2 : 1)) * ids.length,
     channels: inputOf(graph).channels,
     outputs: asked.map(([name, node]) => [name, outputs.indexOf(node)]),
   };
@@ -88,12 +105,15 @@ export async function compileModel(model: Compilable, options: CompileOptions = 
     outputs.map(normalized.rename),
     Object.fromEntries(needed),
     {
-      device: chosen.device.id,
+      devices: ids,
       dtype,
       maxBatch,
       threads,
       memory,
       contexts,
+      ...imageSize(transform),
+      memoryBudget,
+      cacheFolder: cudaCacheFolder(),
       description: JSON.stringify(description),
     },
   );
@@ -113,8 +133,21 @@ function checkOutputs(outputs: unknown): void {
   }
 }
 
-function checkDType({ device }: ChosenDevice, dtype: ComputeDType): void {
-  if (device.dtypes.includes(dtype)) return;
+/** What the model's own transform makes, where it makes one size. */
+function imageSize(transform: Partial<ImageTransform> | undefined): { height: number; width: number } {
+  const { cropSize } = transform ?? {};
+  const size = Number.isSafeInteger(cropSize) && Number(cropSize) > 0 ? Number(cropSize) : 0;
+  return { height: size, width: size };
+}
+
+/** `cuda` in the folder `RESNET_NATIVE_HOME`, by default `~/.cache/resnet-native`. */
+function cudaCacheFolder(): string {
+  return join(process.env.RESNET_NATIVE_HOME || join(homedir(), '.cache', 'resnet-native'), 'cuda');
+}
+
+function checkDType({ devices }: ChosenDevices, dtype: ComputeDType): void {
+  const device = devices.find((device) => !device.dtypes.includes(dtype));
+  if (!device) return;
   throw new ResNetError(
     'UNSUPPORTED',
     `The device "${device.id}" does not compute in ${dtype} here, only in ${device.dtypes.join(', ')}`,

@@ -71,11 +71,12 @@ export class Turns {
 export class DeviceTurns {
   readonly #devices = new Map<string, Turns>();
 
-  /** @param slots batches at once on a device. Default: the contexts that a session there has, CPU 1 and CUDA 2. */
+  /** @param slots batches at once on a device. Default: the contexts that a session there has, CPU 1 and CUDA 2 a GPU. */
   constructor(private readonly slots?: number | undefined) {}
 
   of(device: string): Turns {
-    const turns = this.#devices.get(device) ?? new Turns(this.slots ?? (device.startsWith('cuda') ? 2 : 1));
+    const contexts = device.split(',').length * (device.startsWith('cuda') ? 2 : 1);
+    const turns = this.#devices.get(device) ?? new Turns(this.slots ?? contexts);
     this.#devices.set(device, turns);
     return turns;
   }

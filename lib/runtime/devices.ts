@@ -1,5 +1,5 @@
 import { ResNetError } from '../errors.js';
-import { checkOneOf } from '../is.js';
+import { checkOneOf, invalid } from '../is.js';
 import { type NativeDevice, native } from './native.js';
 
 /** What computes. */
@@ -17,38 +17,51 @@ export interface Device {
   readonly reason: string;
 }
 
-/** A device to compile for, and why it was taken; the reason is empty when it was asked for by name. */
-export interface ChosenDevice {
-  readonly device: Device;
+/** The devices to compile for, one but for several GPUs, and why: the reason is empty when they were asked for by name. */
+export interface ChosenDevices {
+  readonly devices: readonly [Device, ...Device[]];
   readonly reason: string;
 }
 
 /** What each backend found on this machine, and why one is missing. */
 export async function devices(): Promise<Device[]> {
-  return native().devices();
+  const found = await native().devices('');
+  return found.map(({ lost: _, ...device }) => device);
 }
 
 /**
- * The device that a `device` option stands for. `auto` is CUDA where it works and the CPU otherwise; any other device
- * is had or is an error.
- * @throws ResNetError `INVALID_ARGUMENT` for what is no device's name, `DEVICE_UNAVAILABLE`, naming what is missing.
+ * The devices that a `device` option stands for. `auto` is CUDA where it works and the CPU otherwise; any other device
+ * is had or is an error. An array names several GPUs.
+ * @throws ResNetError `INVALID_ARGUMENT` for what is no device's name, `DEVICE_UNAVAILABLE`, naming what is missing,
+ * `DEVICE_LOST`.
  */
-export async function chooseDevice(option: unknown): Promise<ChosenDevice> {
+export async function chooseDevices(option: unknown): Promise<ChosenDevices> {
+  if (Array.isArray(option)) return chooseGpus(option);
   if (typeof option !== 'string' || !/^cuda:\d+$/.test(option)) {
     checkOneOf('device', option, ['auto', 'cpu', 'cuda', 'cuda:0', 'reference']);
   }
-  const found = await native().devices();
-  return option === 'auto'
-    ? chooseAutomatically(found)
-    : { device: named(found, String(option)), reason: '' };
+  const id = String(option);
+  // CUDA is not touched unless it is asked for.
+  const found = await native().devices(id === 'cpu' || id === 'reference' ? id : '');
+  return id === 'auto' ? chooseAutomatically(found) : { devices: [named(found, id)], reason: '' };
 }
 
-function chooseAutomatically(found: readonly NativeDevice[]): ChosenDevice {
+async function chooseGpus(ids: readonly unknown[]): Promise<ChosenDevices> {
+  const good = ids.every((id): id is string => typeof id === 'string' && /^cuda:\d+$/.test(id));
+  if (!good || ids.length === 0 || new Set(ids).size < ids.length) {
+    throw invalid('device', 'different GPUs by name, ["cuda:0", "cuda:1"],', ids);
+  }
+  const found = await native().devices('');
+  const [first, ...others] = ids.map((id) => named(found, id));
+  return { devices: [first as Device, ...others], reason: '' };
+}
+
+function chooseAutomatically(found: readonly NativeDevice[]): ChosenDevices {
   const cuda = found.filter(isCuda);
   const usable = cuda.find((device) => device.available);
-  if (usable) return { device: usable, reason: 'device "auto" takes CUDA where it is available' };
+  if (usable) return { devices: [usable], reason: 'device "auto" takes CUDA where it is available' };
   const reason = cuda[0]?.reason ?? 'no CUDA device was found';
-  return { device: named(found, 'cpu'), reason: `device "auto" took the CPU: ${reason}` };
+  return { devices: [named(found, 'cpu')], reason: `device "auto" took the CPU: ${reason}` };
 }
 
 function named(found: readonly NativeDevice[], id: string): Device {
@@ -56,11 +69,11 @@ function named(found: readonly NativeDevice[], id: string): Device {
   const usable = matches.find((device) => device.available);
   if (usable) return usable;
   // CUDA as a whole is missing under the id `cuda`, and its reason is that of every device it could have.
-  const missing = matches[0] ?? (isCuda({ id }) ? found.find(isCuda) : undefined);
+  const missing = matches[0] ?? (isCuda({ id }) ? found.find(({ id }) => id === 'cuda') : undefined);
   const reason = missing?.reason ?? '';
   const there = found.filter((candidate) => candidate.available).map((candidate) => candidate.id);
   throw new ResNetError(
-    'DEVICE_UNAVAILABLE',
+    missing?.lost ? 'DEVICE_LOST' : 'DEVICE_UNAVAILABLE',
     `The device "${id}" is not available${reason && `: ${reason}`}. Available here: ${there.join(', ')}`,
   );
 }

@@ -5,19 +5,28 @@ import type { ErrorCode } from '../errors.js';
 import { AbortError, ResNetError } from '../errors.js';
 import type { GraphNode } from '../graph/graph.js';
 import type { ParameterValues } from '../graph/parameters.js';
+import { cudaLibraries } from './cuda-library.js';
 
 // The one file that knows where the binary is. What it exports is the addon's own surface, typed once here;
 // native/addon/ documents each call on its side.
 
 export interface NativeCompileOptions {
-  readonly device: string;
+  /** Where it is compiled; several share the session's queue. */
+  readonly devices: readonly string[];
   readonly dtype: string;
   readonly maxBatch: number;
   /** 0: what the machine grants. */
   readonly threads: number;
   readonly memory: string;
-  /** 0: the backend's own default. */
+  /** On each device; 0: the backend's own default. */
   readonly contexts: number;
+  /** Of the images that CUDA prepares for; 0: 224. */
+  readonly height: number;
+  readonly width: number;
+  /** Bytes of device memory on each GPU; 0: what there is. */
+  readonly memoryBudget: number;
+  /** Where CUDA keeps what it measured; empty: nowhere. */
+  readonly cacheFolder: string;
   /** Kept with the session, for those who attach to it. */
   readonly description: string;
 }
@@ -67,6 +76,8 @@ export interface NativeDevice {
   readonly isa: string;
   readonly dtypes: string[];
   readonly reason: string;
+  /** After an error that only a new process mends. */
+  readonly lost: boolean;
 }
 
 /** What the CPU can do at best. */
@@ -78,8 +89,15 @@ export interface NativePeak {
 }
 
 export interface NativeAddon {
-  /** Tells the addon of this environment: what makes its errors, and the largest buffer that the engine takes. */
-  connect(makeError: (code: string, message: string) => Error, maxBufferBytes: number): void;
+  /**
+   * Tells the addon of this environment what makes its errors and the largest buffer that the engine takes, and where
+   * the CUDA backend's library may be.
+   */
+  connect(
+    makeError: (code: string, message: string) => Error,
+    maxBufferBytes: number,
+    cudaLibraries: readonly string[],
+  ): void;
   compile(
     nodes: readonly GraphNode[],
     outputs: readonly string[],
@@ -87,7 +105,8 @@ export interface NativeAddon {
     options: NativeCompileOptions,
   ): Promise<NativeSession>;
   attach(handle: bigint): NativeSession;
-  devices(): Promise<NativeDevice[]>;
+  /** Of one kind, `cpu`, `cuda` or `reference`; of all if it is empty. */
+  devices(kind: string): Promise<NativeDevice[]>;
   /** Keeps `threads` CPUs busy for half a second, and holds 256 MB meanwhile. */
   measurePeak(threads: number): Promise<NativePeak>;
   /** Zeroed memory that sessions read in place. */
@@ -139,8 +158,10 @@ function load(): NativeAddon {
   const require = createRequire(import.meta.url);
   const root = fileURLToPath(new URL('../../', import.meta.url));
   let addon: NativeAddon;
+  let path: string;
   try {
-    addon = require('node-gyp-build')(root) as NativeAddon;
+    path = require('node-gyp-build').resolve(root) as string;
+    addon = require(path) as NativeAddon;
   } catch (cause) {
     throw new ResNetError(
       'UNSUPPORTED',
@@ -153,6 +174,7 @@ function load(): NativeAddon {
     (code, message) =>
       code === 'ABORT_ERR' ? new AbortError(undefined) : new ResNetError(code as ErrorCode, message),
     constants.MAX_LENGTH,
+    cudaLibraries(path),
   );
   return addon;
 }

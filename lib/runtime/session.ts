@@ -26,6 +26,8 @@ export interface SessionDescription {
   readonly deviceReason: string;
   readonly dtype: string;
   readonly maxBatch: number;
+  /** On all its devices. */
+  readonly contexts: number;
   /** Of the images. */
   readonly channels: number;
   /** The names asked for, each with its place among the graph's outputs. */
@@ -49,7 +51,7 @@ export class Session {
     this.#description = JSON.parse(native.description) as SessionDescription;
   }
 
-  /** Where it runs: `cpu`, `cuda:0`, … */
+  /** Where it runs: `cpu`, `cuda:0`; several GPUs as `cuda:0,cuda:1`. */
   get device(): string {
     return this.#description.device;
   }
@@ -67,6 +69,11 @@ export class Session {
   /** The largest batch that `run` takes. */
   get maxBatch(): number {
     return this.#description.maxBatch;
+  }
+
+  /** How many runs it computes at once. */
+  get contexts(): number {
+    return this.#description.contexts;
   }
 
   /** Channels of the images that `run` takes. */

@@ -1,7 +1,7 @@
 import { ResNetError } from '../errors.js';
 import type { Compilable } from '../runtime/compilable.js';
 import { type CompileOptions, compileModel } from '../runtime/compile.js';
-import { chooseDevice } from '../runtime/devices.js';
+import { chooseDevices } from '../runtime/devices.js';
 import { type HostedSession, hostSession, type RestartEvent } from '../runtime/hosted/hosted-session.js';
 import type { Results, RunOptions, Session } from '../runtime/session.js';
 import { Tensor } from '../tensor.js';
@@ -26,8 +26,8 @@ export interface OpenSessionOptions extends CompileOptions {
 /** @throws ResNetError what `compile` and `hostSession` throw. */
 export async function openSession(model: Compilable, options: OpenSessionOptions): Promise<ModelSession> {
   const { isolate, onRestart, ...compileOptions } = options;
-  const { device } = await chooseDevice(compileOptions.device ?? 'auto');
-  if (!(isolate ?? device.id.startsWith('cuda'))) {
+  const { devices } = await chooseDevices(compileOptions.device ?? 'auto');
+  if (!(isolate ?? devices[0].id.startsWith('cuda'))) {
     return compileModel(model, compileOptions);
   }
   return IsolatedSession.open(model, compileOptions, onRestart);

@@ -8,6 +8,7 @@
 #include "native/addon/memory.h"
 #include "native/addon/peak.h"
 #include "native/addon/session_to_js.h"
+#include "native/backends/cuda_library.h"
 #include "native/image/jpeg.h"
 
 // The surface that lib/runtime/native.ts types. Called once for each environment that loads the addon.
@@ -15,13 +16,15 @@
 namespace resnet_native {
 namespace {
 
-// (makeError: (code: string, message: string) => Error, maxBufferBytes: number) => void
+// (makeError: (code: string, message: string) => Error, maxBufferBytes: number, cudaLibraries: string[]) =>
+// void
 Napi::Value Connect(const Napi::CallbackInfo& info) {
   if (!info[0].IsFunction()) throw Error(ErrorCode::kInvalidArgument, "expected a function for makeError");
   Environment& environment = Environment::Of(info.Env());
   environment.error_factory = Napi::Persistent(info[0].As<Napi::Function>());
   environment.max_buffer_bytes =
       static_cast<size_t>(ToInteger(info[1], "maxBufferBytes", 1, kMaxSafeInteger));
+  SetCudaLibraries(ToTexts(info[2], "cudaLibraries"));
   return info.Env().Undefined();
 }
 

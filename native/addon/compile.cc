@@ -28,21 +28,11 @@ DType ReadDType(const std::string& name) {
   throw Error(ErrorCode::kInvalidArgument, "the dtype \"" + name + "\" is not known");
 }
 
-std::vector<std::string> ReadDevices(const Napi::Value& js) {
-  if (!js.IsArray() || js.As<Napi::Array>().Length() == 0) {
-    throw Error(ErrorCode::kInvalidArgument, "expected an array of names for devices");
-  }
-  const auto array = js.As<Napi::Array>();
-  std::vector<std::string> names;
-  for (uint32_t i = 0; i < array.Length(); ++i) names.push_back(ToText(array.Get(i), "devices"));
-  return names;
-}
-
 void ReadOptions(const Napi::Object& js, CompileRequest* request) {
   const auto integer = [&](const char* key, int64_t min, int64_t max) {
     return static_cast<int>(ToInteger(js.Get(key), key, min, max));
   };
-  request->devices = ReadDevices(js.Get("devices"));
+  request->devices = ToTexts(js.Get("devices"), "devices");
   request->compile.dtype = ReadDType(ToText(js.Get("dtype"), "dtype"));
   request->compile.max_batch = integer("maxBatch", 1, kMaxInt);
   request->compile.threads = integer("threads", 0, kMaxThreads);
@@ -68,6 +58,7 @@ int64_t WeightBytes(const Graph& graph) {
 
 std::shared_ptr<Session> MakeSession(CompileRequest& request) {
   Validate(request.graph);
+  if (request.devices.empty()) throw Error(ErrorCode::kInvalidArgument, "expected at least one device");
   std::vector<std::shared_ptr<const Plan>> plans;
   for (const std::string& name : request.devices) {
     const DeviceRef device = FindDevice(name);
@@ -89,6 +80,7 @@ Napi::Value DeviceToJs(Napi::Env env, const DeviceInfo& device) {
   js["isa"] = Napi::String::New(env, device.isa);
   js["dtypes"] = dtypes;
   js["reason"] = Napi::String::New(env, device.reason);
+  js["lost"] = Napi::Boolean::New(env, device.lost);
   return js;
 }
 
@@ -106,8 +98,8 @@ Napi::Value CompileGraph(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value ListDevices(const Napi::CallbackInfo& info) {
-  return RunOnWorker(info.Env(), []() -> Finish {
-    const auto devices = AllDevices();
+  return RunOnWorker(info.Env(), [kind = ToText(info[0], "kind")]() -> Finish {
+    const auto devices = FindDevices(kind);
     return [devices](Napi::Env env) {
       Napi::Array js = Napi::Array::New(env, devices.size());
       for (uint32_t i = 0; i < devices.size(); ++i) js[i] = DeviceToJs(env, devices[i]);

@@ -35,6 +35,13 @@ std::string ToText(const Napi::Value& value, const std::string& name) {
   return value.As<Napi::String>().Utf8Value();
 }
 
+std::vector<std::string> ToTexts(const Napi::Value& value, const std::string& name) {
+  const Napi::Array array = ToArray(value, name);
+  std::vector<std::string> texts;
+  for (uint32_t i = 0; i < array.Length(); ++i) texts.push_back(ToText(array.Get(i), name));
+  return texts;
+}
+
 Napi::Object ToObject(const Napi::Value& value, const std::string& name) {
   if (!value.IsObject()) Refuse(name, "an object");
   return value.As<Napi::Object>();

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <vector>
 
 namespace resnet_native {
 
@@ -17,6 +18,7 @@ constexpr int64_t kMaxInt = std::numeric_limits<int>::max();
 int64_t ToInteger(const Napi::Value& value, const std::string& name, int64_t min, int64_t max);
 double ToFiniteNumber(const Napi::Value& value, const std::string& name);
 std::string ToText(const Napi::Value& value, const std::string& name);
+std::vector<std::string> ToTexts(const Napi::Value& value, const std::string& name);
 Napi::Object ToObject(const Napi::Value& value, const std::string& name);
 Napi::Array ToArray(const Napi::Value& value, const std::string& name);
 Napi::TypedArray ToTypedArray(const Napi::Value& value, const std::string& name, napi_typedarray_type type);

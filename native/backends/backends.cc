@@ -41,7 +41,7 @@ DeviceRef FindDevice(const std::string& id) {
   throw Error(ErrorCode::kInvalidArgument, "the device \"" + id + "\" is not known");
 }
 
-std::vector<DeviceInfo> ListDevices(const std::string& kind_name) {
+std::vector<DeviceInfo> FindDevices(const std::string& kind_name) {
   std::vector<DeviceInfo> devices;
   for (const Kind& kind : kKinds) {
     if (!kind_name.empty() && kind_name != kind.name) continue;

@@ -18,6 +18,6 @@ DeviceRef FindDevice(const std::string& id);
 
 // What the backend of that kind found ("cpu", "reference", "cuda"), or every backend if it is empty, and why
 // one is missing.
-std::vector<DeviceInfo> ListDevices(const std::string& kind);
+std::vector<DeviceInfo> FindDevices(const std::string& kind);
 
 }  // namespace resnet_native

@@ -14,7 +14,7 @@ struct CudaLibrary {
   std::mutex mutex;
   bool said = false;
   std::vector<std::string> paths;
-  Backend* backend = nullptr;
+  std::unique_ptr<Backend> backend;
 };
 
 CudaLibrary& Library() {
@@ -25,7 +25,7 @@ CudaLibrary& Library() {
 [[noreturn]] void Fail(const std::string& message) { throw Error(ErrorCode::kDeviceUnavailable, message); }
 
 // Never closed: its threads and thread-local values may outlive every session.
-Backend* Open(const std::string& path) {
+std::unique_ptr<Backend> Open(const std::string& path) {
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library) {
     const char* why = dlerror();
@@ -33,9 +33,9 @@ Backend* Open(const std::string& path) {
   }
   auto* entry = reinterpret_cast<CudaEntry*>(dlsym(library, kCudaEntry));
   if (!entry) Fail(path + " is not the CUDA backend's library: it has no " + kCudaEntry);
-  Backend* backend = entry(kCudaAbi);
+  FencedBackend* backend = entry(kCudaAbi);
   if (!backend) Fail(path + " is of another version of resnet-native: install both of the same version");
-  return backend;
+  return Disclose(*backend);
 }
 
 }  // namespace

@@ -38,7 +38,7 @@ describe('a hosted session', () => {
       outputs: ['logits', 'avgpool'],
       maxBatch: 4,
     });
-    for (const fact of ['device', 'dtype', 'maxBatch', 'channels', 'outputs', 'plan'] as const) {
+    for (const fact of ['device', 'dtype', 'maxBatch', 'contexts', 'channels', 'outputs', 'plan'] as const) {
       expect(session[fact], fact).toEqual(own[fact]);
     }
     for (const input of [batch(), Tensor.fromFloat32(new Float32Array(48).fill(0.3), [1, 3, 4, 4])]) {

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { simulatedCuda, WHY_NO_SIMULATION } from './simulated-cuda.js';
 
 const CHILD = fileURLToPath(new URL('children/lifecycle.mjs', import.meta.url));
 const TIMEOUT_MS = 120_000;
@@ -17,7 +18,7 @@ function run(scenario: string, device: string): Promise<Ending> {
     const child = execFile(
       process.execPath,
       [CHILD, scenario, device],
-      { timeout: TIMEOUT_MS },
+      { timeout: TIMEOUT_MS, env: device === 'cuda' ? simulatedCuda() : process.env },
       (_error, stdout, stderr) => resolve({ code: child.exitCode, signal: child.signalCode, stdout, stderr }),
     );
   });
@@ -25,8 +26,9 @@ function run(scenario: string, device: string): Promise<Ending> {
 
 const clean = { signal: null, stderr: '' };
 
-for (const device of ['cpu', 'reference']) {
-  describe(`a process with sessions on "${device}"`, () => {
+for (const device of ['cpu', 'reference', 'cuda']) {
+  const whyNot = device === 'cuda' ? WHY_NO_SIMULATION : '';
+  describe.skipIf(whyNot !== '')(`a process with sessions on "${device}"${whyNot}`, () => {
     const endings: [scenario: string, code: number, stdout: string][] = [
       ['an idle session', 0, 'open\n'],
       ['a run under way', 0, device === 'cpu' ? 'done 32 10\n' : 'done 1 10\n'],

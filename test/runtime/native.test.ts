@@ -12,12 +12,16 @@ type Compile = Parameters<NativeAddon['compile']>;
 type Anything = any;
 
 const options: Compile[3] = {
-  device: 'reference',
+  devices: ['reference'],
   dtype: 'float32',
   maxBatch: 4,
   threads: 0,
   memory: 'auto',
   contexts: 1,
+  height: 0,
+  width: 0,
+  memoryBudget: 0,
+  cacheFolder: '',
   description: '{}',
 };
 const nodes = () => structuredClone(tinyNetwork.graph.nodes) as Anything[];
@@ -123,13 +127,14 @@ describe('compile', () => {
     [
       'an unknown device',
       /device "tpu" is not known/,
-      [nodes(), ['fc'], parameters(), { ...options, device: 'tpu' }],
+      [nodes(), ['fc'], parameters(), { ...options, devices: ['tpu'] }],
     ],
     [
       'a device with a strange index',
       /cuda/,
-      [nodes(), ['fc'], parameters(), { ...options, device: 'cuda:-1' }],
+      [nodes(), ['fc'], parameters(), { ...options, devices: ['cuda:-1'] }],
     ],
+    ['no device', /at least one device/, [nodes(), ['fc'], parameters(), { ...options, devices: [] }]],
     ['an unknown dtype', /dtype "int1"/, [nodes(), ['fc'], parameters(), { ...options, dtype: 'int1' }]],
     ['a negative batch', /maxBatch/, [nodes(), ['fc'], parameters(), { ...options, maxBatch: -1 }]],
   ];

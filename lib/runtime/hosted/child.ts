@@ -21,8 +21,11 @@ process.on('SIGINT', () => undefined);
 async function compile({ model, options }: CompileMessage): Promise<void> {
   try {
     session = await compileModel(model, options);
-    const { device, deviceReason, dtype, maxBatch, channels, outputs, plan } = session;
-    say({ kind: 'ready', facts: { device, deviceReason, dtype, maxBatch, channels, outputs, plan } });
+    const { device, deviceReason, dtype, maxBatch, contexts, channels, outputs, plan } = session;
+    say({
+      kind: 'ready',
+      facts: { device, deviceReason, dtype, maxBatch, contexts, channels, outputs, plan },
+    });
   } catch (error) {
     say({ kind: 'failed', ...describe(error) });
   }

@@ -31,6 +31,7 @@ export class HostProcess {
   #lost: ResNetError | undefined;
   #onLost: (reason: ResNetError) => void = () => undefined;
   #lastRun = 0;
+  #ending = false; // somebody waits for its end
   #stderr = '';
 
   constructor(model: Compilable, options: CompileOptions) {
@@ -80,6 +81,8 @@ export class HostProcess {
 
   /** Ends the process, whatever it is doing, and waits for that. */
   async kill(): Promise<void> {
+    this.#ending = true;
+    this.#keepAlive();
     this.#child.kill('SIGKILL');
     await this.ended;
   }
@@ -134,10 +137,10 @@ export class HostProcess {
     if (this.#child.connected) this.#child.send(message, () => undefined); // its end is told by `ended`
   }
 
-  /** A session that nobody waits for does not keep this process alive; a run under way does. */
+  /** A session that nobody waits for does not keep this process alive; a run under way does, and waiting for its end. */
   #keepAlive(): void {
     const handles = [this.#child, this.#child.channel, this.#child.stderr as (Readable & Referable) | null];
-    const busy = this.#pending.size > 0;
+    const busy = this.#pending.size > 0 || this.#ending;
     for (const handle of handles) {
       if (busy) handle?.ref?.();
       else handle?.unref?.();

@@ -101,6 +101,10 @@ export class HostedSession {
     return this.#current.facts.maxBatch;
   }
 
+  get contexts(): number {
+    return this.#current.facts.contexts;
+  }
+
   get channels(): number {
     return this.#current.facts.channels;
   }

@@ -30,7 +30,7 @@ export interface CancelMessage {
 /** What everyone may know of a session. */
 export type SessionFacts = Pick<
   Session,
-  'device' | 'deviceReason' | 'dtype' | 'maxBatch' | 'channels' | 'outputs' | 'plan'
+  'device' | 'deviceReason' | 'dtype' | 'maxBatch' | 'contexts' | 'channels' | 'outputs' | 'plan'
 >;
 
 export interface ReadyMessage {

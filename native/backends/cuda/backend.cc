@@ -44,6 +44,7 @@ std::vector<DeviceInfo> CudaBackend::Devices() {
   for (DeviceInfo& device : devices) {
     device.available = false;
     device.reason = lost;
+    device.lost = true;
   }
   return devices;
 }

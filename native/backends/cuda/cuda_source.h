@@ -14,16 +14,22 @@ namespace resnet_native::cuda {
 class CudaSource final : public DeviceSource {
  public:
   using OpenDevice = std::function<std::shared_ptr<Device>(int index, const Libraries& libraries)>;
+  using TryCandidate =
+      std::function<bool(int index, const Operation& operation, const std::string& candidate)>;
 
   // `runtime_version`: of the CUDA runtime linked, as CUDA writes it. `open` makes the device, once its
   // libraries are there and the GPU is known to fit.
-  CudaSource(int runtime_version, LibrarySearch search, OpenDevice open)
-      : runtime_version_(runtime_version), search_(std::move(search)), open_(std::move(open)) {}
+  CudaSource(int runtime_version, LibrarySearch search, OpenDevice open, TryCandidate try_candidate)
+      : runtime_version_(runtime_version),
+        search_(std::move(search)),
+        open_(std::move(open)),
+        try_(std::move(try_candidate)) {}
 
   std::vector<DeviceInfo> List() override;
   std::shared_ptr<Device> Open(int index) override;
-  // None: a plan that may crash is not used.
-  bool Try(int, const Operation&, const std::string&) override { return false; }
+  bool Try(int index, const Operation& operation, const std::string& candidate) override {
+    return try_(index, operation, candidate);
+  }
 
  private:
   const Libraries& Loaded();
@@ -31,6 +37,7 @@ class CudaSource final : public DeviceSource {
   const int runtime_version_;
   const LibrarySearch search_;
   const OpenDevice open_;
+  const TryCandidate try_;
   std::mutex mutex_;
   std::optional<Libraries> libraries_;
 };

@@ -335,7 +335,9 @@ class SimulatedDevice final : public cuda::Device {
   // Convolutions have three: names that tests give costs to, and workspaces that a plan must place.
   std::vector<cuda::Candidate> Candidates(const Operation& operation) override {
     state_->Check();
-    if (!std::holds_alternative<cuda::Convolution>(operation)) return {{"simulated"}};
+    if (!std::holds_alternative<cuda::Convolution>(operation) || !state_->behaviour->has_choice) {
+      return {{"simulated"}};
+    }
     return {{"fused"}, {"split"}, {"risky", true}};
   }
 

@@ -5,9 +5,14 @@ import { BasicBlock, ResNet } from '../../../dist/models/resnet.js';
 import { compileModel } from '../../../dist/runtime/compile.js';
 import { Tensor } from '../../../dist/tensor.js';
 
-export function compile(device, options = {}) {
+export function smallNetwork() {
   const model = new ResNet(BasicBlock, [1, 1, 1], { stem: 'cifar', shortcut: 'zero-pad', numClasses: 10 });
-  return compileModel(model, { device, ...options });
+  model.transform = { ...model.transform, resizeSize: 32, cropSize: 32 }; // what a GPU prepares for
+  return model;
+}
+
+export function compile(device, options = {}) {
+  return compileModel(smallNetwork(), { device, ...options });
 }
 
 export function images(n, size) {
