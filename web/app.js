@@ -130,6 +130,11 @@ find('files').addEventListener('change', ({ target }) => {
 select.addEventListener('change', showModel);
 onToken(showModels);
 
-makeDrawing(find('canvas'), find('clear'), classifyDrawing);
+makeDrawing({
+  canvas: find('canvas'),
+  clearButton: find('clear'),
+  marker: find('pen'),
+  onDrawn: classifyDrawing,
+});
 startCharts(find('charts'), () => select.value);
 showModels();

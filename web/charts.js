@@ -24,16 +24,19 @@ function makeChart(parent, { name, unit, of }) {
   svg.setAttribute('aria-hidden', 'true');
   const path = document.createElementNS(SVG, 'path');
   svg.append(path);
-  figure.append(caption, svg);
+  const scale = document.createElement('small');
+  figure.append(caption, svg, scale);
   parent.append(figure);
   const values = [];
   return (difference) => {
     values.push(of(difference));
     if (values.length > SECONDS) values.shift();
-    const top = Math.max(...values, 1e-9);
+    const peak = Math.max(...values);
+    const top = Math.max(peak, 1e-9);
     const points = values.map((value, i) => `${SECONDS - values.length + i},${98 - (94 * value) / top}`);
     path.setAttribute('d', `M${points.join('L')}`);
-    output.textContent = `${values.at(-1).toFixed(1)} ${unit}`;
+    output.textContent = `${values.at(-1).toFixed(1)} ${unit}`.trim();
+    scale.textContent = `up to ${peak.toFixed(1)}`;
   };
 }
 

@@ -5,8 +5,11 @@ const SIDE = 8;
 const PEN = 22;
 const STEP = 12;
 
-/** Calls `onDrawn` with a PNG blob, or null once cleared, each time that the drawing changed. */
-export function makeDrawing(canvas, clearButton, onDrawn) {
+/**
+ * Calls `onDrawn` with a PNG blob, or null once cleared, each time that the drawing changed. `marker` shows those who draw
+ * with the keyboard where the pen is.
+ */
+export function makeDrawing({ canvas, clearButton, marker, onDrawn }) {
   const context = canvas.getContext('2d', { willReadFrequently: true });
   context.lineCap = 'round';
   context.lineJoin = 'round';
@@ -50,6 +53,15 @@ export function makeDrawing(canvas, clearButton, onDrawn) {
     down = false;
   });
 
+  const mark = (shown) => {
+    marker.hidden = !shown;
+    marker.classList.toggle('down', down);
+    marker.style.left = `${(100 * pen.x) / canvas.width}%`;
+    marker.style.top = `${(100 * pen.y) / canvas.height}%`;
+  };
+  canvas.addEventListener('pointerdown', () => mark(false));
+  canvas.addEventListener('blur', () => mark(false));
+
   const moves = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] };
   canvas.addEventListener('keydown', (event) => {
     const move = moves[event.key];
@@ -64,6 +76,7 @@ export function makeDrawing(canvas, clearButton, onDrawn) {
     } else if (event.key === 'Delete') {
       clear();
     } else return;
+    mark(true);
     event.preventDefault();
   });
   clearButton.addEventListener('click', clear);

@@ -5,7 +5,7 @@ import type { Cell, Machine, Measurement, Results } from './results.js';
 
 // Results as the README has them: the same text for the same files, whenever it is made.
 
-type Row = readonly string[];
+export type Row = readonly string[];
 
 /** The README's table of one results file: a row for each cell, and what it was measured on. */
 export function benchTable(results: Results): string {

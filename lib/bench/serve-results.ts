@@ -1,1 +1,103 @@
+import type { Machine } from './results.js';
+
+// The file that bench/serve.mjs writes: the server under load, over loopback, from a process on the same cores.
+
 export const SERVE_FORMAT = 'resnet-native-serve';
+
+/** When a part was measured, and how. */
+interface Part {
+  readonly date: string;
+  readonly command: string;
+}
+
+/** What one load came to. Times in milliseconds, of requests that were answered 200. */
+export interface LoadResult {
+  readonly seconds: number;
+  /** Requests answered 200, a second. */
+  readonly perSecond: number;
+  /** How many requests were answered with each status. */
+  readonly statuses: Readonly<Record<string, number>>;
+  /** Connections that broke while they waited for an answer. */
+  readonly resets: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly worst: number;
+  /** What both sides took of the processor. */
+  readonly generatorCpuSeconds: number;
+  readonly serverCpuSeconds: number;
+  /** Of the server, at the end. */
+  readonly rssBytes: number;
+  readonly eventLoopP99Ms: number;
+  readonly eventLoopWorstMs: number;
+}
+
+/** Clients that each send a request as soon as their last one is answered. All figures are medians over the rounds. */
+export interface ClosedCell {
+  readonly engine: string;
+  readonly version: string;
+  readonly concurrency: number;
+  readonly rounds: readonly LoadResult[];
+  readonly imagesPerSecond: number;
+  readonly p50: number;
+  readonly p99: number;
+  /** Of the processor, taken by the generator. */
+  readonly generatorCores: number;
+  /** Of what our bare session does at best, on what the generator left of the cores. */
+  readonly shareOfBare: number;
+  readonly eventLoopP99Ms: number;
+}
+
+export interface ClosedPart extends Part {
+  /** Of each cell and round. */
+  readonly seconds: number;
+  /** Our session without a server, in the same rounds. */
+  readonly bare: readonly {
+    readonly batch: number;
+    readonly rounds: readonly number[];
+    readonly imagesPerSecond: number;
+  }[];
+  readonly cells: readonly ClosedCell[];
+}
+
+/** Poisson arrivals; times count from when a request was meant to be sent. */
+export interface OpenPart extends Part {
+  /** Of a batch of one in the bare session: the median. */
+  readonly computeMs: number;
+  /** Requests a second that the server answers to 64 clients. */
+  readonly capacity: number;
+  /** `share` of the capacity. */
+  readonly cells: readonly (LoadResult & { readonly share: number; readonly rate: number })[];
+}
+
+/** Poisson arrivals of three times the capacity. */
+export interface OverloadPart extends Part, LoadResult {
+  readonly capacity: number;
+  /** Of `GET /v2/health/live`, ten times a second meanwhile. */
+  readonly healthProbes: number;
+  readonly healthP99Ms: number;
+  readonly healthWorstMs: number;
+}
+
+export interface MemoryPart extends Part {
+  readonly requests: number;
+  readonly seconds: number;
+  /** After each tenth of the requests. */
+  readonly rssBytes: readonly number[];
+  /** From the first three to the last three of these, by their medians. */
+  readonly growth: number;
+}
+
+export interface ServeResults {
+  readonly format: typeof SERVE_FORMAT;
+  readonly version: 1;
+  readonly arch: string;
+  readonly threads: number;
+  readonly machine: Machine;
+  readonly versions: Readonly<Record<string, string>>;
+  readonly parts: {
+    readonly closed?: ClosedPart;
+    readonly open?: OpenPart;
+    readonly overload?: OverloadPart;
+    readonly memory?: MemoryPart;
+  };
+}

@@ -12,6 +12,8 @@ import { PIPELINE_FORMAT, type PipelineResults } from './pipeline-results.js';
 import { ratesSvg } from './rates-svg.js';
 import { benchTable, pipelineTable, replaceTables } from './report.js';
 import { FORMAT, type Results } from './results.js';
+import { serveTables } from './serve-report.js';
+import { SERVE_FORMAT, type ServeResults } from './serve-results.js';
 
 /**
  * Regenerates what the README tells of benchmarks from bench/results: NAME.json becomes the table between the markers
@@ -37,9 +39,9 @@ export async function writeReport(root: string): Promise<string[]> {
   return [...tables.keys()];
 }
 
-type AnyResults = Results | PipelineResults | ExtractResults | WorkersResults;
+type AnyResults = Results | PipelineResults | ExtractResults | WorkersResults | ServeResults;
 
-const FORMATS: readonly string[] = [FORMAT, PIPELINE_FORMAT, EXTRACT_FORMAT, WORKERS_FORMAT];
+const FORMATS: readonly string[] = [FORMAT, PIPELINE_FORMAT, EXTRACT_FORMAT, WORKERS_FORMAT, SERVE_FORMAT];
 
 function parse(file: string, text: string): AnyResults {
   const content = JSON.parse(text) as AnyResults;
@@ -60,5 +62,7 @@ function tableOf(content: AnyResults): string {
       return extractTable(content);
     case WORKERS_FORMAT:
       return workersTable(content);
+    case SERVE_FORMAT:
+      return serveTables(content);
   }
 }

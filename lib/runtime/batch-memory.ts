@@ -1,4 +1,8 @@
+import { setImmediate } from 'node:timers/promises';
 import { Tensor, type TensorData } from '../tensor.js';
+
+// A millisecond's copying, on a machine that computes meanwhile.
+const BYTES_A_TURN = 4e6;
 
 /**
  * Memory of `Tensor.allocate` that batches are assembled in, kept from one batch to the next: fresh memory would cost a
@@ -10,15 +14,24 @@ export class BatchMemory {
   /** @param keep how many buffers to hold on to. */
   constructor(private readonly keep: number) {}
 
-  /** The rows of all tensors, which are alike but for their number, as one batch. Give it back when it has run. */
-  assemble(tensors: readonly [Tensor, ...Tensor[]]): Tensor {
+  /**
+   * The rows of all tensors, which are alike but for their number, as one batch. Give it back when it has run. Large
+   * batches are copied in parts, between which the event loop turns.
+   */
+  async assemble(tensors: readonly [Tensor, ...Tensor[]]): Promise<Tensor> {
     const [{ dtype, layout, shape: first }] = tensors;
     const rows = tensors.reduce((sum, { shape }) => sum + (shape[0] as number), 0);
     const batch = this.#tensor([rows, ...first.slice(1)], dtype, layout);
     let offset = 0;
+    let copied = 0;
     for (const { data } of tensors) {
+      if (copied > BYTES_A_TURN) {
+        await setImmediate();
+        copied = 0;
+      }
       batch.data.set(data, offset);
       offset += data.length;
+      copied += data.byteLength;
     }
     return batch;
   }

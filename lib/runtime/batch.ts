@@ -41,7 +41,7 @@ export class Batch {
     const { signal } = this.#controller;
     const [first, ...rest] = this.requests;
     if (rest.length === 0) return session.run(first.tensor, { signal });
-    const input = memory.assemble([first.tensor, ...rest.map(({ tensor }) => tensor)]);
+    const input = await memory.assemble([first.tensor, ...rest.map(({ tensor }) => tensor)]);
     try {
       return await session.run(input, { signal });
     } finally {

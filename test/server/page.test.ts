@@ -92,6 +92,8 @@ describe.skipIf(!CHROMIUM)(`in Chromium${CHROMIUM ? '' : ' (skipped: it is not i
     for (let i = 0; i < 14; i++) await page.keyboard.press('ArrowDown');
     await page.keyboard.press('Space');
     await said('1');
+    expect(await page.locator('#pen').isVisible()).toBe(true);
+    await screenshot('keyboard');
     await page.keyboard.press('Delete');
     await text('#said').toBe('');
   });
@@ -126,6 +128,13 @@ describe.skipIf(!CHROMIUM)(`in Chromium${CHROMIUM ? '' : ' (skipped: it is not i
     await text('#status.wrong').toContain('Cannot decode');
     // The browser logs the refusal itself.
     problems.splice(0, problems.length, ...problems.filter((text) => !text.includes('400 (Bad Request)')));
+  });
+
+  test('fits a narrow screen', async () => {
+    await page.setViewportSize({ width: 360, height: 740 });
+    expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true);
+    await screenshot('narrow');
+    await page.setViewportSize({ width: 1200, height: 900 });
   });
 
   test('has a dark mode, names for all controls, and no errors', async () => {
