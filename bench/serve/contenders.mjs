@@ -7,6 +7,7 @@ import { ownVersion, versionOf } from '../../dist/bench/versions.js';
 export const OWN = 'resnet-native';
 export const PEER = 'Fastify + onnxruntime-node';
 const SIDE = 224;
+const WARM_UP_SECONDS = 5;
 
 /** A script of this folder in a process of its own, which answers `ask({ op, … })`. */
 function startProcess(script) {
@@ -21,17 +22,18 @@ export class Contenders {
   #network;
 
   /** @param options.withPeer whether the peer is wanted; it is left out where it is not installed. */
-  static async start({ arch, threads, log, withPeer = false, limits = {} }) {
+  static async start({ arch, threads, scale, log, withPeer = false }) {
     const contenders = new Contenders();
     const modulePath = withPeer ? resolveOnnxRuntime() : undefined;
     if (withPeer && !modulePath) log('no peer: npm install --ignore-scripts in bench/peers gets it');
     try {
       contenders.#network = await NetworkFiles.write(arch, modulePath !== undefined);
       const { safetensors, onnx } = contenders.#network;
-      const own = { op: 'own', safetensors, threads, ...limits };
+      const own = { op: 'own', safetensors, threads };
       await contenders.#add(OWN, ownVersion(), own);
       const peer = { op: 'peer', modulePath, onnx, threads, bodyLimit: 2 ** 24 };
       if (modulePath) await contenders.#add(PEER, versionOf(modulePath), peer);
+      await contenders.#warmUp(WARM_UP_SECONDS * scale);
       return contenders;
     } catch (error) {
       await contenders[Symbol.asyncDispose]();
@@ -44,6 +46,14 @@ export class Contenders {
     this.servers.push({ engine, version, process });
     const { port } = await process.ask(request);
     this.servers[this.servers.length - 1].port = port;
+  }
+
+  /** Until the code that is hot is compiled, which takes threads of its own, and batches have found their size. */
+  async #warmUp(seconds) {
+    for (const server of this.servers) {
+      for (const connections of [8, 64])
+        await this.load(server, { op: 'closed', connections, seconds: seconds / 2 });
+    }
   }
 
   get own() {

@@ -13,7 +13,7 @@ export const PARTS = { closed, open, overload, memory };
 
 /** Throughput: rounds in which our bare session, our server and the peer's take turns. */
 async function closed(options) {
-  const seconds = 2.5 * options.scale;
+  const seconds = 2 * options.scale;
   const contenders = await Contenders.start({ ...options, withPeer: true });
   const cells = contenders.servers.flatMap(({ engine, version }) =>
     CONCURRENCIES.map((concurrency) => ({ engine, version, concurrency, rounds: [] })),

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { DIGITS_MODEL, digitOf, HELD_OUT } from '../tasks/digits.js';
 import { checkBuild, type Running, runCli, startCli } from './run-cli.js';
@@ -66,11 +67,35 @@ describe('serve', () => {
     expect((await running.finished).code).toBe(143);
   });
 
-  test('Ctrl-C ends it with 130', async () => {
+  test('Ctrl-C ends it with 130, and a second one at once', async () => {
     const running = startCli(['serve', '--no-grpc', '--port', '0']);
     await addressOf(running);
     running.child.kill('SIGINT');
     expect((await running.finished).code).toBe(130);
+
+    const hurried = startCli(['serve', '--no-grpc', '--port', '0']);
+    const open = connect(Number(new URL(await addressOf(hurried)).port), '127.0.0.1');
+    open.on('error', () => undefined);
+    open.write('POST /v1/classify HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n');
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    hurried.child.kill('SIGINT');
+    await once(hurried.child.stderr, 'data');
+    const started = performance.now();
+    hurried.child.kill('SIGINT');
+    expect((await hurried.finished).code).toBe(130);
+    expect(performance.now() - started).toBeLessThan(900);
+  });
+
+  test('gRPC has a port of its own, and a port that is taken ends it', async () => {
+    const running = startCli(['serve', '--grpc-port', '0', '--port', '0', '--device', 'digits=reference']);
+    const address = await addressOf(running);
+    const { port } = new URL(address);
+    const second = await runCli('serve', '--no-grpc', '--port', port);
+    expect(second).toMatchObject({ code: 2, stderr: expect.stringContaining('EADDRINUSE') });
+    running.child.kill('SIGTERM');
+    const { stdout } = await running.finished;
+    expect(stdout).toMatch(/^Serving digits \(reference, float32\)$/m);
+    expect(stdout).toMatch(/^gRPC on 127\.0\.0\.1:\d+$/m);
   });
 
   test.each([
@@ -79,6 +104,7 @@ describe('serve', () => {
     [['--port', '70000'], /port/],
     [['--tls-key', 'key.pem'], /--tls-cert/],
     [['--max-batch', '0'], /--max-batch/],
+    [['--device', 'cats=cpu'], /names cats, which is no model/],
   ])('%j is wrong usage', async (args, message) => {
     const { code, stdout, stderr } = await runCli('serve', ...args);
     expect(code).toBe(2);

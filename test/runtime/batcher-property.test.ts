@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { Batcher, type BatchRunOptions } from '../../lib/runtime/batcher.js';
 import { compileModel } from '../../lib/runtime/compile.js';
+import { DeviceTurns } from '../../lib/runtime/device-turns.js';
 import { Tensor } from '../../lib/tensor.js';
 import { FakeSession, numbered, turn } from './fake-session.js';
 import { CLASSES, expected, normalized, pixels, tinyNetwork } from './tiny-network.js';
@@ -100,6 +101,38 @@ describe('every request settles exactly once, with its own rows', () => {
     expect(requests.completed).toBe(tally.codes.ok);
     expect(requests.refused).toBe(tally.codes.QUEUE_FULL ?? 0);
     expect(requests.expired).toBe(tally.codes.DEADLINE_EXCEEDED ?? 0);
+  });
+
+  test.each([21, 22, 23, 24])('two models that take turns on a device, seed %i', async (seed) => {
+    const next = random(seed);
+    const turns = new DeviceTurns(1 + Math.floor(next() * 2));
+    let running = 0;
+    let most = 0;
+    const storms = [0, 1].map((model) => {
+      const session = new FakeSession(4);
+      session.onRun = (run) => {
+        most = Math.max(most, ++running);
+        const failing = next() < 0.1;
+        const error = Object.assign(new Error('injected'), { code: 'INTERNAL' });
+        // It ends by its time or, if nobody waits for it any more, by its signal.
+        const end = () => {
+          clearTimeout(timer);
+          run.signal?.removeEventListener('abort', end);
+          running--;
+          if (failing) run.fail(error);
+          else run.finish();
+        };
+        const timer = setTimeout(end, next() * 4);
+        run.signal?.addEventListener('abort', end, { once: true });
+      };
+      const batcher = new Batcher(session, { turns, maxQueue: 20 });
+      return storm(batcher, next, 150, (i) => {
+        const id = 10 * i + 5 * model;
+        return { tensor: numbered(id), check: (logits) => expect([...logits]).toEqual([id]) };
+      });
+    });
+    for (const { codes } of await Promise.all(storms)) expect(codes.ok).toBeGreaterThan(0);
+    expect(most).toBe(turns.of('cpu').slots);
   });
 
   test.each([11, 12])('real session, seed %i', async (seed) => {
