@@ -204,31 +204,33 @@ export class Batcher {
 
   /** Asks for a turn on every device while something is ready to run. */
   #dispatch(): void {
+    // One time for both: what would be ready only at the second would be neither asked for nor waited for.
+    const now = performance.now();
     for (const { turns, share } of this.#workers) {
-      if (this.#hasReady()) turns.ask(share);
+      if (this.#hasReady(now)) turns.ask(share);
     }
-    this.#planDelayed();
+    this.#planDelayed(now);
     if (!this.#closing || this.#queue.size > 0 || this.#running.size > 0) return;
     for (const { turns, share } of this.#workers) turns.leave(share);
     this.#closed();
   }
 
-  #hasReady(): boolean {
-    for (const lane of this.#queue.lanes()) if (this.#msUntilReady(lane) <= 0) return true;
+  #hasReady(now: number): boolean {
+    for (const lane of this.#queue.lanes()) if (this.#msUntilReady(lane, now) <= 0) return true;
     return false;
   }
 
   /** How long a lane still waits for others to fill its batch. */
-  #msUntilReady(lane: readonly Request[]): number {
+  #msUntilReady(lane: readonly Request[], now: number): number {
     if (this.#maxDelayMs === 0 || this.#closing || rowsOf(lane) >= this.maxBatch) return 0;
     const oldest = lane.reduce((time, { since }) => Math.min(time, since), Number.POSITIVE_INFINITY);
-    return oldest + this.#maxDelayMs - performance.now();
+    return oldest + this.#maxDelayMs - now;
   }
 
-  #planDelayed(): void {
+  #planDelayed(now: number): void {
     clearTimeout(this.#delayTimer);
     if (this.#maxDelayMs === 0) return;
-    const waits = Array.from(this.#queue.lanes(), (lane) => this.#msUntilReady(lane));
+    const waits = Array.from(this.#queue.lanes(), (lane) => this.#msUntilReady(lane, now));
     // Those that are ready have asked for their turn.
     const next = Math.min(...waits.filter((ms) => ms > 0));
     if (next < Number.POSITIVE_INFINITY)
@@ -237,7 +239,8 @@ export class Batcher {
 
   /** Takes what may run together and runs it; false if nothing does. */
   #startBatch(worker: Worker): boolean {
-    const isReady = (lane: readonly Request[]) => this.#msUntilReady(lane) <= 0;
+    const now = performance.now();
+    const isReady = (lane: readonly Request[]) => this.#msUntilReady(lane, now) <= 0;
     let good: Request[] = [];
     while (good.length === 0) {
       const taken = this.#queue.take((lane) => this.#rowsToTake(lane), isReady);
@@ -270,7 +273,7 @@ export class Batcher {
     this.#stats.add(report);
     if (!failed) this.#limits.of(batch.requests[0].lane).add(report.rows, report.computeMs);
     // The context that is free now gets its next batch first; only then are the results of this one cut up.
-    if (this.#hasReady()) turns.ask(share);
+    if (this.#hasReady(performance.now())) turns.ask(share);
     turns.done(share, report.computeMs);
     settle();
     for (const [i, request] of batch.requests.entries()) {

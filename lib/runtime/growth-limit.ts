@@ -7,8 +7,8 @@ const BATCHES_BETWEEN_TRIALS = 100;
 
 /**
  * How large batches are let grow: to the smallest size at which an image costs nearly as little as in any larger one.
- * Beyond, a batch makes its requests wait longer and nothing faster. Learns from the batches that run: under load, each
- * halving of the largest is tried a few times until one costs more.
+ * Beyond, a batch makes its requests wait longer and nothing faster. Learns from the batches that run: under load, the
+ * halvings of the largest are tried in turn, a few times each, down to the first that costs more.
  */
 export class GrowthLimit {
   /** 1, 2, 4, … and the largest batch. */
@@ -25,19 +25,29 @@ export class GrowthLimit {
 
   /** How many of the images that wait to run together. */
   rows(waiting: number): number {
-    let rows = waiting;
+    for (let samples = 1; samples <= SAMPLES; samples++) {
+      const { size, isKnown } = this.#smallestWorth(waiting, samples);
+      if (!isKnown || samples === SAMPLES) return size;
+    }
+    return waiting;
+  }
+
+  /** From the largest down as long as an image costs no more; to a size of which there are fewer samples than that. */
+  #smallestWorth(waiting: number, samples: number): { size: number; isKnown: boolean } {
+    const largest = this.#indexOf(waiting);
+    let worth = waiting;
     let best = Number.POSITIVE_INFINITY;
-    for (let i = this.#indexOf(waiting); i >= 0; i--) {
+    for (let i = largest; i >= 0; i--) {
       const costs = this.#costs[i] as number[];
       // The largest is all that waits, which may lie between two sizes.
-      const size = best === Number.POSITIVE_INFINITY ? waiting : (this.#sizes[i] as number);
-      if (costs.length < SAMPLES) return size;
+      const size = i === largest ? waiting : (this.#sizes[i] as number);
+      if (costs.length < samples) return { size, isKnown: false };
       const cost = Math.min(...costs);
       best = Math.min(best, cost);
       if (cost * WORTH > best) break;
-      rows = size;
+      worth = size;
     }
-    return rows;
+    return { size: worth, isKnown: true };
   }
 
   /** What a batch took. */

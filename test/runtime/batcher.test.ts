@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { BatchReport } from '../../lib/runtime/batch-stats.js';
 import { Batcher, type BatchRunOptions } from '../../lib/runtime/batcher.js';
 import { Tensor } from '../../lib/tensor.js';
@@ -103,6 +103,20 @@ describe('batches', () => {
     session.onRun = (run) => run.finish();
     for (const run of session.runs) run.finish();
     expect(await answers).toEqual([[1], [2], [3]]);
+  });
+
+  test('what gets ready between two looks at the clock is not forgotten', async () => {
+    const session = new FakeSession();
+    session.onRun = (run) => run.finish();
+    const batcher = new Batcher(session, { maxDelayMs: 10 });
+    // When it came, just before it is ready, and from then on just after.
+    const clock = vi.spyOn(performance, 'now').mockReturnValue(10.001);
+    clock.mockReturnValueOnce(0).mockReturnValueOnce(9.999);
+    try {
+      expect(await ask(batcher, 1)).toEqual([1]);
+    } finally {
+      clock.mockRestore();
+    }
   });
 
   test('maxDelayMs holds a batch that is not full, and no longer', async () => {

@@ -45,10 +45,10 @@ describe('GrowthLimit', () => {
     expect(learn(limit, 32, cpu, 50)).toEqual(new Array(50).fill(4));
   });
 
-  test('tries every halving a few times, the largest first, down to the first that costs more', () => {
+  test('tries the halvings in turn, the largest first, down to the first that costs more', () => {
     const limit = new GrowthLimit(16);
     const sizes = learn(limit, 16, (rows) => 10 * Math.max(rows, 2.5), 15);
-    expect(sizes).toEqual([16, 16, 16, 8, 8, 8, 4, 4, 4, 2, 2, 2, 4, 4, 4]);
+    expect(sizes).toEqual([16, 8, 4, 2, 16, 8, 4, 2, 16, 8, 4, 2, 4, 4, 4]);
   });
 
   test('a single slow run decides nothing', () => {
