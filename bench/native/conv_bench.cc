@@ -119,7 +119,7 @@ int main(int argc, char** argv) {
   using namespace resnet_native;
   try {
     const bench::Options options = bench::ParseOptions(argc, argv);
-    const auto plan = CpuBackend().Compile(bench::BuildResNet(options.depth), {.threads = options.threads});
+    const auto plan = CpuBackend().Compile(bench::BuildResNet(options.depth), {.max_batch = options.batch, .threads = options.threads});
     const auto context = plan->NewContext(plan);
     bench::Print(options, plan->Describe(), bench::Measure(options, *plan, *context));
   } catch (const std::exception& error) {

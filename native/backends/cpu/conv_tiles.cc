@@ -37,19 +37,16 @@ void RunPart(const PackedFilters& filters, const Tiling& tiling, const ConvItem&
   tile.last_lanes = panel.last_lanes;
   tile.relu = last && output.relu;
   tile.float_y = output.y.dtype == DType::kFloat32;
-  const int64_t fetched_per_tile =
-      part.taps * (part.channels / filters.depth() / 4) * kPrefetchLines * kCacheLine;
-  int64_t fetched = 0;
-  const int64_t to_fetch = filters.WeightBytes(panel, part) - fetched_per_tile;
+  const WeightPrefetch prefetch(next_weights, filters.WeightBytes(panel, part),
+                                part.taps * (part.channels / filters.depth() / 4),
+                                item.last_tile - item.first_tile);
   for (int64_t t = item.first_tile; t < item.last_tile; ++t) {
     const int64_t begin = tiling.Begin(t), count = tiling.Begin(t + 1) - begin;
     const int64_t offset = (output.first_pixel + begin) * output.y.shape.c + panel.first_out;
     tile.pixels = pixels + (begin - origin) * filters.taps() + part.first_tap * count;
     tile.y = output.y.At(offset);
     tile.residual = last && output.residual.data ? output.residual.At(offset) : nullptr;
-    tile.prefetch = fetched < to_fetch ? next_weights + fetched : next_weights;
-    tile.prefetch_step = fetched < to_fetch ? kCacheLine : 0;
-    fetched += fetched_per_tile;
+    prefetch.ForTile(t - item.first_tile, tile);
     filters.KernelFor(panel, count)(tile);
   }
 }

@@ -22,6 +22,27 @@ struct Tiling {
   int64_t size_, longer_;  // the first `longer_` tiles have one pixel more
 };
 
+// The weights that come next are fetched while the tiles of a panel are computed, evenly.
+class WeightPrefetch {
+ public:
+  // `steps`: how often the kernel fetches in a tile.
+  WeightPrefetch(const char* weights, int64_t bytes, int64_t steps, int64_t tiles)
+      : weights_(weights),
+        bytes_(bytes),
+        lines_(steps == 0 ? 0 : CeilDiv(bytes, kCacheLine * steps * tiles)),
+        bytes_per_tile_(lines_ * steps * kCacheLine) {}
+
+  void ForTile(int64_t index, ConvTile& tile) const {
+    const int64_t begin = index * bytes_per_tile_;
+    tile.prefetch = weights_ + begin;
+    tile.prefetch_lines = begin < bytes_ ? static_cast<int>(lines_) : 0;
+  }
+
+ private:
+  const char* const weights_;
+  const int64_t bytes_, lines_, bytes_per_tile_;
+};
+
 // How a layer is cut into items of work: blocks of tiles × ranges of panels. Only speed depends on it: every
 // output is one chain of sums inside one item.
 struct Partition {

@@ -25,10 +25,10 @@ bool NeedsInputStep(const Graph& graph) {
   return false;
 }
 
-// The shapes of one image of 224 × 224, empty if the network does not take that size.
-std::vector<TensorShape> UsualShapes(const Graph& graph) {
+// The shapes for images of 224 × 224, empty if the network does not take that size.
+std::vector<TensorShape> UsualShapes(const Graph& graph, int64_t images) {
   try {
-    return InferShapes(graph, 1, 224, 224);
+    return InferShapes(graph, images, 224, 224);
   } catch (const Error&) {
     return {};
   }
@@ -43,9 +43,11 @@ CpuPlan::CpuPlan(Graph graph, const KernelTable& kernels, int threads, const Com
       types_(ResultTypes(graph_, options.dtype)),
       steps_(graph_.nodes.size()) {
   ThreadPool pool(threads);
-  const StepOptions step_options{kernels_, pool, options.max_batch, options.memory};
+  const std::vector<TensorShape> usual = UsualShapes(graph_, options.max_batch);
+  StepOptions step_options{kernels_, pool, options.memory, {}};
   for (size_t i = NeedsInputStep(graph_) ? 0 : 1; i < graph_.nodes.size(); ++i) {
     Node& node = graph_.nodes[i];
+    step_options.usual_y = usual.empty() ? TensorShape{options.max_batch, 14, 14} : usual[i];
     const StepTypes types{types_[i == 0 ? 0 : node.inputs[0]], types_[i]};
     steps_[i] = MakeStep(node.op, i > 0 && ReadsInputItself(node, 0), types, step_options);
     ReleaseWeights(node.op);
@@ -53,7 +55,7 @@ CpuPlan::CpuPlan(Graph graph, const KernelTable& kernels, int threads, const Com
 }
 
 std::vector<StepInfo> CpuPlan::Describe() const {
-  const std::vector<TensorShape> shapes = UsualShapes(graph_);
+  const std::vector<TensorShape> shapes = UsualShapes(graph_, 1);
   std::vector<StepInfo> infos;
   for (size_t i = 0; i < steps_.size(); ++i) {
     if (!steps_[i]) continue;

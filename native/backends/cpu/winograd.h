@@ -17,12 +17,13 @@ enum class WinogradTile { kF2 = 0, kF4 = 1 };
 inline int OutputsOf(WinogradTile tile) { return tile == WinogradTile::kF2 ? 2 : 4; }
 inline int PointsOf(WinogradTile tile) { return OutputsOf(tile) + 2; }
 
-// The cost model: the tile with which Winograd's algorithm pays for this convolution, or none. Deterministic:
-// the same network and options give the same bits.
-std::optional<WinogradTile> ChooseWinograd(const Conv2dOp& op, int max_batch, MemoryMode memory);
+// The cost model: the tile with which Winograd's algorithm pays for this convolution and a result of shape y,
+// or none. It compares multiplications with the bytes of the filters. Deterministic: the same network and
+// options give the same bits.
+std::optional<WinogradTile> ChooseWinograd(const Conv2dOp& op, const TensorShape& y, MemoryMode memory);
 
-// G g Gᵀ of one 3×3 filter, in double: points × points values, row by row.
-void TransformFilter(WinogradTile tile, const double (&filter)[9], double* transformed);
+// G g Gᵀ of `count` 3×3 filters, in double: [9][count] to [points × points][count].
+void TransformFilters(WinogradTile tile, const double* filters, int count, double* transformed);
 
 // The transformed filters of a layer, packed for the convolution micro-kernels: for each position of the
 // transform the panels of a 1×1 convolution, [position][panel][channel][lanes].
@@ -42,6 +43,11 @@ class WinogradFilters {
   int64_t panels() const { return (padded_out_channels_ + panel_width_ - 1) / panel_width_; }
   int64_t FirstOut(int64_t panel) const { return panel * panel_width_; }
   int Blocks(int64_t panel) const;
+  int64_t bytes() const { return static_cast<int64_t>(packed_.size()); }
+  // Of one panel at one position.
+  int64_t WeightBytes(int64_t panel) const {
+    return in_channels_ * Blocks(panel) * kernels_.lanes * static_cast<int64_t>(sizeof(float));
+  }
   int max_pixels() const { return kernels_.max_pixels[Blocks(0) - 1]; }
 
   const float* Weights(int position, int64_t panel) const {
@@ -55,7 +61,7 @@ class WinogradFilters {
   int lanes() const { return kernels_.lanes; }
 
  private:
-  void Pack(const FilterSource& source, int64_t out);
+  void Pack(const FilterSource& source, int64_t first_out);
 
   const WinogradTile tile_;
   const ConvKernels& kernels_;

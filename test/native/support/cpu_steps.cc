@@ -93,7 +93,7 @@ std::vector<float> RunStep(const Op& op, const KernelTable& kernels, int threads
                            const Activation* residual, const TensorShape& y) {
   ThreadPool pool(threads);
   // With little memory convolutions are direct; Winograd's have tests of their own.
-  return RunStep(*MakeStep(op, false, {}, {kernels, pool, 1, MemoryMode::kLow}), pool, x, residual, y);
+  return RunStep(*MakeStep(op, false, {}, {kernels, pool, MemoryMode::kLow}), pool, x, residual, y);
 }
 
 std::vector<float> RunStep(const Step& step, ThreadPool& pool, const Activation& x,

@@ -127,7 +127,7 @@ void ConvTileKernel(const ConvTile& tile) {
   using Element = typename Dot::Storage::Element;
   constexpr int kDepth = Dot::kDepth;
   constexpr int kWidth = kBlocks * Dot::Simd::kLanes * kDepth;
-  constexpr int kUnroll = 4;
+  constexpr int kUnroll = 4, kLineBytes = 64;
   Accumulators<typename Dot::Storage, kPixels, kBlocks> acc;
   if (tile.bias) {
     acc.StartFromBias(tile.bias);
@@ -136,6 +136,7 @@ void ConvTileKernel(const ConvTile& tile) {
   }
   const auto* weights = static_cast<const typename Dot::Weight*>(tile.weights);
   const char* prefetch = tile.prefetch;
+  const int prefetch_lines = tile.prefetch_lines;
   for (int64_t tap = 0; tap < tile.taps; ++tap) {
     const Element* x[kPixels];
     RESNET_NATIVE_UNROLL for (int i = 0; i < kPixels; ++i) {
@@ -148,9 +149,8 @@ void ConvTileKernel(const ConvTile& tile) {
       }
       weights += kUnroll * kWidth;
       RESNET_NATIVE_UNROLL for (int i = 0; i < kPixels; ++i) x[i] += kUnroll * kDepth;
-      RESNET_NATIVE_UNROLL for (int line = 0; line < kPrefetchLines; ++line) {
+      for (int line = 0; line < prefetch_lines; ++line, prefetch += kLineBytes) {
         __builtin_prefetch(prefetch, 0, 2);  // to the second-level cache: from there they come in time
-        prefetch += tile.prefetch_step;
       }
     }
     for (int64_t k = 0; k < left; k += kDepth, weights += kWidth) {

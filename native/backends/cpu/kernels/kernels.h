@@ -28,12 +28,10 @@ struct ConvTile {
   int64_t y_stride;  // from one pixel to the next, in y and residual
   int last_lanes;    // channels that are stored of the last block
   bool relu;
-  bool float_y;           // y is float whatever the data type is
-  const char* prefetch;   // kPrefetchLines cache lines of it are fetched every four steps of the sum …
-  int64_t prefetch_step;  // … each this many bytes after the last: 0 or a line
+  bool float_y;          // y is float whatever the data type is
+  const char* prefetch;  // every four steps of the sum, this many cache lines are fetched from here on
+  int prefetch_lines;
 };
-
-enum { kPrefetchLines = 2 };
 
 using ConvKernel = void (*)(const ConvTile& tile);
 

@@ -21,7 +21,7 @@ std::unique_ptr<Step> MakeStep(const Op& op, bool from_input, const StepTypes& t
           },
           [&](const Conv2dOp& op) -> Result {
             if (from_input) return std::make_unique<StemStep>(op, types.y, options);
-            if (const auto tile = ChooseWinograd(op, options.max_batch, options.memory)) {
+            if (const auto tile = ChooseWinograd(op, options.usual_y, options.memory)) {
               return std::make_unique<WinogradStep>(op, *tile, types.x, options);
             }
             return std::make_unique<ConvStep>(op, types.x, options);

@@ -60,8 +60,8 @@ struct StepTypes {
 struct StepOptions {
   const KernelTable& kernels;
   ThreadPool& pool;  // for packing
-  int max_batch = 1;
   MemoryMode memory = MemoryMode::kAuto;
+  TensorShape usual_y;  // the step's result for the largest batch of images of the usual size
 };
 
 // The step for an operation. `from_input`: its first input is the run's input, not an activation; only

@@ -10,6 +10,8 @@ namespace resnet_native::cpu {
 namespace {
 
 constexpr int64_t kCacheLineFloats = kCacheLine / static_cast<int64_t>(sizeof(float));
+constexpr int64_t kMostTiles = 64;           // of a block: by then the filters are used often enough
+constexpr int64_t kMostTilesTogether = 128;  // of all threads' block, which lies in memory
 
 // From one position to the next: an odd number of cache lines, so that a tile's positions do not all fall
 // into the same set of the cache.
@@ -61,13 +63,20 @@ std::string WinogradStep::Kernel() const {
 int64_t WinogradStep::Macs(const TensorShape& y) const { return y.elements() * filters_.in_channels() * 9; }
 
 // As many tiles as fit into the second-level cache with their products, so that the filters, which pass by
-// once for each block, are used often; and no more than leave every thread a few blocks.
-int64_t WinogradStep::TilesPerBlock(const TensorShape& y, int threads) const {
-  const int64_t floats = filters_.positions() * (filters_.in_channels() + filters_.padded_out_channels());
-  const auto budget = static_cast<int64_t>(Caches().l2 / sizeof(float));
-  const int64_t fitting = std::clamp<int64_t>(budget / floats, 1, 64);
-  const int64_t share = TilesOf(y, OutputsOf(filters_.tile())) / threads;
-  return std::min(fitting, share);
+// once for each block, are used often; and every thread gets as many blocks.
+int64_t WinogradStep::BlocksOf(const TensorShape& y, int threads) const {
+  const int64_t tiles = TilesOf(y, OutputsOf(filters_.tile()));
+  const int64_t fitting = std::clamp<int64_t>(static_cast<int64_t>(Caches().l2) / TileBytes(), 1, kMostTiles);
+  return std::min(RoundUp(CeilDiv(tiles, fitting), threads), tiles);
+}
+
+// A block for each thread keeps tiles in its cache, but reads all filters. Working together, threads read
+// them once, and pass the tiles on to each other twice.
+bool WinogradStep::RunsTogether(const TensorShape& y, int threads) const {
+  const int64_t tiles = TilesOf(y, OutputsOf(filters_.tile()));
+  const int64_t passes = CeilDiv(tiles, kMostTilesTogether);
+  return threads > 1 &&
+         passes * filters_.bytes() + 2 * tiles * TileBytes() < BlocksOf(y, threads) * filters_.bytes();
 }
 
 WinogradStep::Block WinogradStep::BlockOf(float* memory, int64_t first, int64_t last) const {
@@ -78,40 +87,35 @@ WinogradStep::Block WinogradStep::BlockOf(float* memory, int64_t first, int64_t 
   return {memory, memory + filters_.positions() * v_stride, v_stride, m_stride, v_channels, first, last};
 }
 
+// What a tile takes in a block.
+int64_t WinogradStep::TileBytes() const {
+  const int64_t floats = filters_.positions() * (filters_.in_channels() + filters_.padded_out_channels());
+  return floats * static_cast<int64_t>(sizeof(float));
+}
+
 size_t WinogradStep::BlockBytes(int64_t tiles) const {
   const Block block = BlockOf(nullptr, 0, tiles);
   return static_cast<size_t>(filters_.positions() * (block.v_stride + block.m_stride)) * sizeof(float);
 }
 
-namespace {
-
-// With few tiles for each thread, the filters of a large layer would pass by for hardly any work: then all
-// threads share the tiles.
-constexpr int64_t kFewTiles = 12;
-constexpr int64_t kMostTilesTogether = 128;
-
-}  // namespace
-
 size_t WinogradStep::ScratchBytes(const TensorShape&, const TensorShape& y, int threads) const {
-  const int64_t tiles_per_block = TilesPerBlock(y, threads);
-  if (tiles_per_block >= kFewTiles) return BlockBytes(tiles_per_block);
-  const int64_t together = std::min(TilesOf(y, OutputsOf(filters_.tile())), kMostTilesTogether);
-  return (BlockBytes(together) / threads / kCacheLine + 1) * kCacheLine;
+  const int64_t tiles = TilesOf(y, OutputsOf(filters_.tile()));
+  if (!RunsTogether(y, threads)) return BlockBytes(CeilDiv(tiles, BlocksOf(y, threads)));
+  return (BlockBytes(std::min(tiles, kMostTilesTogether)) / threads / kCacheLine + 1) * kCacheLine;
 }
 
 void WinogradStep::Run(const StepRun& run) const {
-  const int64_t tiles = TilesOf(run.y.shape, OutputsOf(filters_.tile()));
-  const int64_t tiles_per_block = TilesPerBlock(run.y.shape, run.pool.threads());
-  if (tiles_per_block >= kFewTiles) {
-    RunBlocks(run, tiles, tiles_per_block);
+  if (RunsTogether(run.y.shape, run.pool.threads())) {
+    RunTogether(run);
   } else {
-    RunTogether(run, tiles);
+    RunBlocks(run);
   }
 }
 
 // Each thread takes blocks through all three phases, in its own cache.
-void WinogradStep::RunBlocks(const StepRun& run, int64_t tiles, int64_t tiles_per_block) const {
-  const int64_t blocks = CeilDiv(tiles, tiles_per_block);
+void WinogradStep::RunBlocks(const StepRun& run) const {
+  const int64_t tiles = TilesOf(run.y.shape, OutputsOf(filters_.tile()));
+  const int64_t blocks = BlocksOf(run.y.shape, run.pool.threads());
   run.pool.ParallelFor(blocks, [&](int64_t i, int thread) {
     const Block block = BlockOf(run.scratch.Of<float>(thread), tiles * i / blocks, tiles * (i + 1) / blocks);
     for (int64_t tile = block.first; tile < block.last; ++tile) TransformInput(run, block, tile);
@@ -124,7 +128,8 @@ void WinogradStep::RunBlocks(const StepRun& run, int64_t tiles, int64_t tiles_pe
 
 // All threads work on one block, phase by phase; in the second each takes positions, and so reads its own
 // part of the filters.
-void WinogradStep::RunTogether(const StepRun& run, int64_t tiles) const {
+void WinogradStep::RunTogether(const StepRun& run) const {
+  const int64_t tiles = TilesOf(run.y.shape, OutputsOf(filters_.tile()));
   const int64_t blocks = CeilDiv(tiles, kMostTilesTogether);
   for (int64_t i = 0; i < blocks; ++i) {
     const Block block = BlockOf(run.scratch.Of<float>(0), tiles * i / blocks, tiles * (i + 1) / blocks);
@@ -166,6 +171,8 @@ void WinogradStep::Multiply(const Block& block, int position, int64_t panel) con
   const bool last_panel = panel + 1 == filters_.panels();
   const int next_position = last_panel && position + 1 < filters_.positions() ? position + 1 : position;
   const float* next = filters_.Weights(next_position, last_panel ? 0 : panel + 1);
+  const WeightPrefetch prefetch(reinterpret_cast<const char*>(next), filters_.WeightBytes(panel),
+                                filters_.in_channels() / 4, tiling.tiles);
   const char* rows[16];
   ConvTile tile{};
   tile.pixels = rows;
@@ -175,14 +182,12 @@ void WinogradStep::Multiply(const Block& block, int position, int64_t panel) con
   tile.bias = zeros_.data();
   tile.y_stride = m_channels;
   tile.last_lanes = filters_.lanes();
-  tile.prefetch_step = kCacheLine;
   for (int64_t t = 0; t < tiling.tiles; ++t) {
     const int64_t begin = tiling.Begin(t), count = tiling.Begin(t + 1) - begin;
     for (int64_t i = 0; i < count; ++i)
       rows[i] = reinterpret_cast<const char*>(v + (begin + i) * block.v_channels);
     tile.y = m + begin * m_channels;
-    tile.prefetch =
-        reinterpret_cast<const char*>(next + t * (tile.channels / 4) * kPrefetchLines * kCacheLineFloats);
+    prefetch.ForTile(t, tile);
     filters_.KernelFor(panel, count)(tile);
   }
 }

@@ -24,10 +24,12 @@ class WinogradStep final : public Step {
  private:
   struct Block;
   Block BlockOf(float* memory, int64_t first, int64_t last) const;
-  int64_t TilesPerBlock(const TensorShape& y, int threads) const;
+  int64_t BlocksOf(const TensorShape& y, int threads) const;
+  bool RunsTogether(const TensorShape& y, int threads) const;
+  int64_t TileBytes() const;
   size_t BlockBytes(int64_t tiles) const;
-  void RunBlocks(const StepRun& run, int64_t tiles, int64_t tiles_per_block) const;
-  void RunTogether(const StepRun& run, int64_t tiles) const;
+  void RunBlocks(const StepRun& run) const;
+  void RunTogether(const StepRun& run) const;
   void TransformInput(const StepRun& run, const Block& block, int64_t tile) const;
   void Multiply(const Block& block, int position, int64_t panel) const;
   void TransformOutput(const StepRun& run, const Block& block, int64_t tile) const;

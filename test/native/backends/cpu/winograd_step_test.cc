@@ -72,7 +72,7 @@ Matrix TransformedFilter(WinogradTile tile, const Conv2dOp& op, int64_t out, int
   double filter[9], transformed[36];
   const float* values = op.filters.values.data + (out * op.in_channels + channel) * 9;
   for (int k = 0; k < 9; ++k) filter[k] = values[k] * op.filters.Scale(static_cast<int>(out));
-  TransformFilter(tile, filter, transformed);
+  TransformFilters(tile, filter, 1, transformed);
   const int points = PointsOf(tile);
   Matrix result(points, std::vector<double>(points));
   for (int i = 0; i < points; ++i) {
@@ -229,19 +229,22 @@ TEST(Winograd, TheTransformsComputeAConvolution) {
 }
 
 TEST(Winograd, IsChosenWhereItPays) {
-  const auto chosen = [](int in, int out, Window window, int groups, int max_batch, MemoryMode memory) {
-    return ChooseWinograd(RandomConv(in, out, window, groups), max_batch, memory);
+  const auto chosen = [](int in, int out, Window window, int groups, TensorShape y, MemoryMode memory) {
+    return ChooseWinograd(RandomConv(in, out, window, groups), y, memory);
   };
   const Window same = Square(3, 1, 1);
-  EXPECT_EQ(chosen(64, 64, same, 1, 1, MemoryMode::kAuto), WinogradTile::kF4);
-  EXPECT_EQ(chosen(512, 512, same, 1, 1, MemoryMode::kAuto), WinogradTile::kF2);
-  EXPECT_EQ(chosen(512, 512, same, 1, 32, MemoryMode::kAuto), WinogradTile::kF4);
-  EXPECT_EQ(chosen(64, 64, same, 1, 32, MemoryMode::kLow), std::nullopt);
-  EXPECT_EQ(chosen(64, 64, Square(3, 2, 1), 1, 32, MemoryMode::kAuto), std::nullopt);
-  EXPECT_EQ(chosen(64, 64, Square(3, 1, 2, 2), 1, 32, MemoryMode::kAuto), std::nullopt);
-  EXPECT_EQ(chosen(64, 64, Square(1), 1, 32, MemoryMode::kAuto), std::nullopt);
-  EXPECT_EQ(chosen(64, 64, same, 2, 32, MemoryMode::kAuto), std::nullopt);
-  EXPECT_EQ(chosen(3, 64, same, 1, 32, MemoryMode::kAuto), std::nullopt);
+  const TensorShape large{8, 56, 56};
+  EXPECT_EQ(chosen(64, 64, same, 1, {1, 56, 56}, MemoryMode::kAuto), WinogradTile::kF4);
+  // Few tiles: the filters' bytes decide.
+  EXPECT_EQ(chosen(512, 512, same, 1, {2, 7, 7}, MemoryMode::kAuto), WinogradTile::kF2);
+  EXPECT_EQ(chosen(512, 512, same, 1, {1, 7, 7}, MemoryMode::kAuto), std::nullopt);
+  EXPECT_EQ(chosen(512, 512, same, 1, {32, 7, 7}, MemoryMode::kAuto), WinogradTile::kF4);
+  EXPECT_EQ(chosen(64, 64, same, 1, large, MemoryMode::kLow), std::nullopt);
+  EXPECT_EQ(chosen(64, 64, Square(3, 2, 1), 1, large, MemoryMode::kAuto), std::nullopt);
+  EXPECT_EQ(chosen(64, 64, Square(3, 1, 2, 2), 1, large, MemoryMode::kAuto), std::nullopt);
+  EXPECT_EQ(chosen(64, 64, Square(1), 1, large, MemoryMode::kAuto), std::nullopt);
+  EXPECT_EQ(chosen(64, 64, same, 2, large, MemoryMode::kAuto), std::nullopt);
+  EXPECT_EQ(chosen(3, 64, same, 1, large, MemoryMode::kAuto), std::nullopt);
 }
 
 }  // namespace
