@@ -1,15 +1,17 @@
 #include "native/backends/cuda/kernel_chooser.h"
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 namespace resnet_native::cuda {
 namespace {
 
-// The same layer at any batch size.
-std::string LayerKey(Operation operation) {
-  if (auto* conv = std::get_if<Convolution>(&operation)) conv->n = 0;
-  if (auto* linear = std::get_if<Linear>(&operation)) linear->rows = 0;
-  return ToString(operation);
+// The batch size of an operation, which is taken out of it: what is left is the layer. 0 if it has none.
+int64_t TakeBatch(Operation* operation) {
+  if (auto* conv = std::get_if<Convolution>(operation)) return std::exchange(conv->n, 0);
+  if (auto* linear = std::get_if<Linear>(operation)) return std::exchange(linear->rows, 0);
+  return 0;
 }
 
 // Errors that concern one candidate only. Memory that is short is one of them: another needs less.
@@ -38,7 +40,11 @@ std::shared_ptr<const Kernel> KernelChooser::Choose(const Operation& operation, 
   std::weak_ptr<const Kernel>& known = kernels_[ToString(operation)];
   if (auto kernel = known.lock()) return kernel;
   std::shared_ptr<const Kernel> kernel = BuildBest(operation, measure);
-  by_layer_[LayerKey(operation)] = kernel->name();
+  if (measure) {
+    Operation layer = operation;
+    const int64_t n = TakeBatch(&layer);
+    by_layer_[ToString(layer)][n] = kernel->name();
+  }
   known = kernel;
   return kernel;
 }
@@ -73,11 +79,9 @@ std::shared_ptr<const Kernel> KernelChooser::Build(const Operation& operation, c
 
 std::shared_ptr<const Kernel> KernelChooser::BuildFirst(const Operation& operation,
                                                         std::vector<Candidate> candidates) {
-  const auto chosen = by_layer_.find(LayerKey(operation));
-  if (chosen != by_layer_.end()) {
-    std::stable_partition(candidates.begin(), candidates.end(),
-                          [&](const Candidate& candidate) { return candidate.name == chosen->second; });
-  }
+  const std::string chosen = ChoiceOfNearestBatch(operation);
+  std::stable_partition(candidates.begin(), candidates.end(),
+                        [&](const Candidate& candidate) { return candidate.name == chosen; });
   std::optional<Error> last;
   for (const Candidate& candidate : candidates) {
     if (candidate.may_crash && !trial_(operation, candidate.name)) continue;
@@ -89,6 +93,14 @@ std::shared_ptr<const Kernel> KernelChooser::BuildFirst(const Operation& operati
     }
   }
   throw NoneLeft(operation, last);
+}
+
+std::string KernelChooser::ChoiceOfNearestBatch(Operation operation) const {
+  const int64_t n = TakeBatch(&operation);
+  const auto layer = by_layer_.find(ToString(operation));
+  if (layer == by_layer_.end()) return "";
+  const auto larger = layer->second.lower_bound(n);
+  return larger != layer->second.end() ? larger->second : layer->second.rbegin()->second;
 }
 
 std::shared_ptr<const Kernel> KernelChooser::BuildFastest(const Operation& operation,

@@ -35,6 +35,9 @@ class KernelChooser {
   std::shared_ptr<const Kernel> BuildBest(const Operation& operation, bool measure);
   std::shared_ptr<const Kernel> Build(const Operation& operation, const std::string& candidate);
   std::shared_ptr<const Kernel> BuildFirst(const Operation& operation, std::vector<Candidate> candidates);
+  // The name of the kernel that was chosen for the same layer at the next larger batch size, else the
+  // largest; empty if there is none.
+  std::string ChoiceOfNearestBatch(Operation operation) const;
   std::shared_ptr<const Kernel> BuildFastest(const Operation& operation,
                                              const std::vector<Candidate>& candidates);
 
@@ -47,7 +50,8 @@ class KernelChooser {
   std::mutex mutex_;
   std::unique_ptr<KernelTimer> timer_;
   std::map<std::string, std::weak_ptr<const Kernel>> kernels_;  // by ToString of the operation
-  std::map<std::string, std::string> by_layer_;  // the last choice for an operation of any batch size
+  // What was chosen by measuring, by layer and batch size.
+  std::map<std::string, std::map<int64_t, std::string>> by_layer_;
 };
 
 }  // namespace resnet_native::cuda

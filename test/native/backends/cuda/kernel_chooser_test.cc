@@ -86,7 +86,11 @@ TEST(KernelChooser, WithoutMeasuringTakesTheFirstOrWhatTheSameLayerHas) {
   EXPECT_EQ(rig.Choose(Conv(1), false), "fused");
   EXPECT_EQ(rig.behaviour->launches, 0);
   EXPECT_EQ(rig.Choose(Conv(8), true), "split");
-  EXPECT_EQ(rig.Choose(Conv(4), false), "split");
+  rig.behaviour->costs = {{"fused", 1}, {"split", 2}};
+  EXPECT_EQ(rig.Choose(Conv(32), true), "fused");
+  EXPECT_EQ(rig.Choose(Conv(4), false), "split");   // as 8
+  EXPECT_EQ(rig.Choose(Conv(16), false), "fused");  // as 32
+  EXPECT_EQ(rig.Choose(Conv(64), false), "fused");
 }
 
 TEST(KernelChooser, SharesAKernelWhileSomebodyHoldsIt) {
