@@ -1,12 +1,9 @@
 import { ResNetError } from '../errors.js';
 import type { BatchRunOptions } from '../runtime/batcher.js';
 import type { Results } from '../runtime/session.js';
+import { type ImageOutcome, rowsOf } from '../tasks/image-path.js';
 import { type Pixels, stack } from '../tasks/images.js';
-import { Tensor } from '../tensor.js';
 import type { ServedModel } from './served-model.js';
-
-/** What became of an image: its row of each output, or why it could not be read. */
-export type ImageOutcome = { readonly rows: Readonly<Results> } | { readonly error: ResNetError };
 
 type Loaded = { readonly pixels: Pixels } | { readonly error: ResNetError };
 
@@ -33,7 +30,7 @@ export async function runImages(
   return loaded.map((image) => {
     if ('error' in image) return image;
     const row = next++;
-    return { rows: rowOf(results[Math.floor(row / maxBatch)] as Results, row % maxBatch) };
+    return { rows: rowsOf(results[Math.floor(row / maxBatch)] as Results, row % maxBatch) };
   });
 }
 
@@ -44,13 +41,4 @@ async function load(model: ServedModel, image: Uint8Array): Promise<Loaded> {
     if (error instanceof ResNetError && error.code === 'IMAGE_DECODE') return { error };
     throw error;
   }
-}
-
-/** Row `i` of every output, without the dimension of images. */
-function rowOf(results: Results, i: number): Results {
-  const rows = Object.entries(results).map(([name, { data, shape }]) => {
-    const size = data.length / (shape[0] as number);
-    return [name, Tensor.fromFloat32(data.subarray(i * size, (i + 1) * size), shape.slice(1))] as const;
-  });
-  return Object.fromEntries(rows);
 }

@@ -1,9 +1,10 @@
 import multipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { show } from '../../is.js';
+import type { ImageOutcome } from '../../tasks/image-path.js';
 import { predictionsOf } from '../../tasks/predictions.js';
 import type { Tensor } from '../../tensor.js';
-import { type ImageOutcome, runImages } from '../image-batch.js';
+import { runImages } from '../image-batch.js';
 import type { Models } from '../models.js';
 import { badRequest } from '../request-error.js';
 import type { ServedModel } from '../served-model.js';
