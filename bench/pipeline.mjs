@@ -15,6 +15,7 @@ import { resolveOnnxRuntime } from '../dist/bench/peers.js';
 import { PIPELINE_FORMAT } from '../dist/bench/pipeline-results.js';
 import { median } from '../dist/bench/statistics.js';
 import { ownVersion, versionOf } from '../dist/bench/versions.js';
+import { positiveIntegers } from './arguments.mjs';
 
 const root = join(import.meta.dirname, '..');
 const PHOTOS = ['china.jpg', 'flower.jpg'].map((name) => join(root, 'test', 'golden', 'images', name));
@@ -30,16 +31,7 @@ const { values: options } = parseArgs({
     out: { type: 'string', default: join(root, 'bench', 'results', 'pipeline.json') },
   },
 });
-const [images, batch, rounds, threads] = ['images', 'batch', 'rounds', 'threads'].map(positive);
-
-function positive(name) {
-  const value = Number(options[name]);
-  if (!Number.isSafeInteger(value) || value < 1) {
-    console.error(`Expected a positive integer for --${name} but received ${options[name]}`);
-    process.exit(2);
-  }
-  return value;
-}
+const [images, batch, rounds, threads] = positiveIntegers(options, ['images', 'batch', 'rounds', 'threads']);
 
 /** The engines to measure, ours first. */
 function findEngines() {

@@ -18,6 +18,7 @@ import { describeMachine } from '../../dist/bench/machine.js';
 import { NetworkFiles } from '../../dist/bench/network-files.js';
 import { median } from '../../dist/bench/statistics.js';
 import { ownVersion, versionOf } from '../../dist/bench/versions.js';
+import { positiveIntegers } from '../arguments.mjs';
 import { makeImages } from './images.mjs';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -38,19 +39,14 @@ const { values: options } = parseArgs({
     out: { type: 'string' },
   },
 });
-const [count, batch, rounds, threads, workers] = ['images', 'batch', 'rounds', 'threads', 'workers'].map(
-  positive,
-);
+const [count, batch, rounds, threads, workers] = positiveIntegers(options, [
+  'images',
+  'batch',
+  'rounds',
+  'threads',
+  'workers',
+]);
 const { python } = options;
-
-function positive(name) {
-  const value = Number(options[name]);
-  if (!Number.isSafeInteger(value) || value < 1) {
-    console.error(`Expected a positive integer for --${name} but received ${options[name]}`);
-    process.exit(2);
-  }
-  return value;
-}
 
 /** The engines, ours first: how each is started, or why it cannot be. */
 const node = (engine) => ({

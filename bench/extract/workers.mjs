@@ -17,6 +17,7 @@ import { describeMachine } from '../../dist/bench/machine.js';
 import { NetworkFiles } from '../../dist/bench/network-files.js';
 import { ownVersion } from '../../dist/bench/versions.js';
 import { queueStatus } from '../../dist/extract/queue/status.js';
+import { positiveIntegers } from '../arguments.mjs';
 import { makeImages } from './images.mjs';
 
 const CLI = join(import.meta.dirname, '..', '..', 'dist', 'cli', 'main.js');
@@ -32,7 +33,7 @@ const { values } = parseArgs({
   },
 });
 const { arch } = values;
-const [images, shardSize] = [Number(values.images), Number(values['shard-size'])];
+const [images, shardSize] = positiveIntegers(values, ['images', 'shard-size']);
 
 async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');

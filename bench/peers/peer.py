@@ -113,20 +113,29 @@ class Peer:
         return {"peakRssBytes": unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}
 
 
-def main() -> None:
+def answer_requests(operation: Callable[[dict], Callable[[dict], dict]]) -> None:
+    """Answers each request by what `operation` picks for it, until there are no more."""
     # What the engines print must not come between the answers.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    peer = None
     for line in sys.stdin:
         request = json.loads(line)
         try:
-            peer = peer or Peer(sys.argv[1])
-            operation = {"load": peer.load, "run": peer.run, "memory": peer.memory}[request["op"]]
-            answer = json.dumps(operation(request), allow_nan=False)
+            answer = json.dumps(operation(request)(request), allow_nan=False)
         except Exception as error:  # Whatever it is, the one who asked decides what follows.
             answer = json.dumps({"error": f"{type(error).__name__}: {error}"})
         print(answer, file=answers, flush=True)
+
+
+def main() -> None:
+    peer = None
+
+    def operation(request: dict) -> Callable[[dict], dict]:
+        nonlocal peer
+        peer = peer or Peer(sys.argv[1])
+        return {"load": peer.load, "run": peer.run, "memory": peer.memory}[request["op"]]
+
+    answer_requests(operation)
 
 
 if __name__ == "__main__":

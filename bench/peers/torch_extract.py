@@ -6,9 +6,6 @@ preset and a compiled network.
 Reads requests from standard input and answers on standard output, a line of JSON each: see bench/extract/engine.mjs.
 """
 
-import json
-import os
-import sys
 import time
 from pathlib import Path
 
@@ -20,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.models.feature_extraction import create_feature_extractor
 from torchvision.transforms._presets import ImageClassification
 
-from peer import read_safetensors
+from peer import answer_requests, read_safetensors
 
 
 class Files(Dataset):
@@ -78,20 +75,7 @@ class TorchExtractor:
         return {"peakRssBytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}
 
 
-def main() -> None:
-    # What the engines print must not come between the answers.
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    extractor = TorchExtractor()
-    for line in sys.stdin:
-        request = json.loads(line)
-        try:
-            operation = {"load": extractor.load, "pass": extractor.run, "memory": extractor.memory}[request["op"]]
-            answer = json.dumps(operation(request), allow_nan=False)
-        except Exception as error:  # Whatever it is, the one who asked decides what follows.
-            answer = json.dumps({"error": f"{type(error).__name__}: {error}"})
-        print(answer, file=answers, flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    extractor = TorchExtractor()
+    OPERATIONS = {"load": extractor.load, "pass": extractor.run, "memory": extractor.memory}
+    answer_requests(lambda request: OPERATIONS[request["op"]])
