@@ -59,7 +59,7 @@ const RESULTS = {
   machine: {
     cpu: expect.any(String),
     cores: positive,
-    isa: expect.stringMatching(/^(avx512|avx2|neon|scalar)$/),
+    isa: expect.stringMatching(/^(amx|avx512|avx2|neon|scalar)$/),
     caches: expect.any(Object),
     memoryBytes: positive,
     os: expect.any(String),
