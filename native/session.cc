@@ -140,8 +140,7 @@ void Session::Cancel(RunId id) {
 
 void Session::Serve(Context& context) {
   while (const std::shared_ptr<Job> job = NextJob()) {
-    std::exception_ptr error = Execute(context, *job);
-    if (IsDeviceLost(error)) return LeavePool(std::move(error));
+    if (std::exception_ptr lost = Execute(context, *job)) return LeavePool(std::move(lost));
   }
 }
 
@@ -173,13 +172,14 @@ std::exception_ptr Session::Execute(Context& context, Job& job) {
   auto result = std::make_shared<std::promise<std::exception_ptr>>();
   context.Run(job.request, [result](std::exception_ptr error) { result->set_value(std::move(error)); });
   std::exception_ptr error = result->get_future().get();
+  const bool lost = IsDeviceLost(error);
   {
     std::lock_guard lock(mutex_);
     std::erase_if(running_, [&job](const std::shared_ptr<Job>& other) { return other.get() == &job; });
-    if (job.cancelled && !IsDeviceLost(error)) error = Aborted();
+    if (job.cancelled && !lost) error = Aborted();
   }
   job.done(error);
-  return error;
+  return lost ? error : nullptr;
 }
 
 }  // namespace resnet_native

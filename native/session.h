@@ -63,7 +63,7 @@ class Session {
   void Start();
   void Serve(Context& context);
   std::shared_ptr<Job> NextJob();
-  // The error that the job ended with.
+  // The error that the job ended with if it says that the context's device is lost; else null.
   std::exception_ptr Execute(Context& context, Job& job);
   void LeavePool(std::exception_ptr lost);
 
