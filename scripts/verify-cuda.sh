@@ -64,9 +64,9 @@ capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader --id=0 | t
 export CUDAARCHS=$capability-real
 export CUDACXX=${CUDACXX:-$(command -v nvcc)}
 export CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
-export RESNET_NATIVE_REQUIRE_GPU=1 RESNET_NATIVE_CACHE_DIR=$cache/resnet-native
+export RESNET_NATIVE_REQUIRE_GPU=1 RESNET_NATIVE_HOME=$cache/resnet-native
 export TORCHINDUCTOR_CACHE_DIR=$cache/inductor TRITON_CACHE_DIR=$cache/triton
-mkdir -p "$cache" "$RESNET_NATIVE_CACHE_DIR" "$tree"
+mkdir -p "$cache" "$RESNET_NATIVE_HOME" "$tree"
 echo "verify-cuda: $gpu (sm_$capability), driver $(nvidia-smi --query-gpu=driver_version --format=csv,noheader --id=0)," \
   "$(nvcc --version 2>/dev/null | grep -o 'release [0-9.]*' || true), node $(node --version), $(nproc) cores"
 
@@ -101,7 +101,7 @@ sanitizer() {
   command -v compute-sanitizer >/dev/null || { echo "compute-sanitizer is missing"; return 1; }
   local tool
   for tool in memcheck racecheck; do
-    RESNET_NATIVE_CANDIDATE=own compute-sanitizer --tool "$tool" --error-exitcode 9 --print-limit 20 \
+    RESNET_NATIVE_OWN_KERNELS=1 compute-sanitizer --tool "$tool" --error-exitcode 9 --print-limit 20 \
       "$native_tests" --gtest_filter='*/gpu' --gtest_brief=1 || return
   done
 }

@@ -56,12 +56,9 @@ class GpuExecutor final : public Executor {
 
   std::vector<Result> Run(const Operation& operation, const OperandData& data) override {
     std::vector<Result> results;
-    // RESNET_NATIVE_CANDIDATE names the only one to run: slow tools are for the kernels of ours.
-    const char* only = std::getenv("RESNET_NATIVE_CANDIDATE");
-    for (const Candidate& candidate : device_->Candidates(operation)) {
-      if (candidate.may_crash || (only && candidate.name != only)) continue;
+    for (const std::string& candidate : CandidatesOf(operation)) {
       try {
-        results.push_back({candidate.name, RunCandidate(operation, candidate.name, data)});
+        results.push_back({candidate, RunCandidate(operation, candidate, data)});
       } catch (const Error& error) {
         if (error.code() != ErrorCode::kUnsupported) throw;
       }
@@ -71,6 +68,17 @@ class GpuExecutor final : public Executor {
   }
 
  private:
+  // Ours too where the device does not offer it, and alone if RESNET_NATIVE_OWN_KERNELS is set: for slow
+  // tools.
+  std::vector<std::string> CandidatesOf(const Operation& operation) {
+    std::vector<std::string> names = {"own"};
+    if (std::getenv("RESNET_NATIVE_OWN_KERNELS")) return names;
+    for (const Candidate& candidate : device_->Candidates(operation)) {
+      if (candidate.name != "own" && !candidate.may_crash) names.push_back(candidate.name);
+    }
+    return names;
+  }
+
   std::vector<uint8_t> RunCandidate(const Operation& operation, const std::string& name,
                                     const OperandData& data) {
     const std::unique_ptr<const Kernel> kernel = device_->Build(operation, name);

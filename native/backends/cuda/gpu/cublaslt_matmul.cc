@@ -17,7 +17,7 @@ namespace resnet_native::cuda {
 namespace {
 
 constexpr const char* kPrefix = "cublaslt ";
-constexpr int kAlgorithms = 8;  // how many of the heuristic's best are candidates
+constexpr int kAlgorithms = 4;  // how many of the heuristic's best are candidates
 constexpr uint64_t kLargestWorkspace = uint64_t{64} << 20;
 
 struct Product {

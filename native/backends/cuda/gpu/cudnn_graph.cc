@@ -21,9 +21,8 @@ using Tensor = std::shared_ptr<Tensor_attributes>;
 
 // Plans that want more are not considered.
 constexpr int64_t kLargestWorkspace = int64_t{256} << 20;
-// cuDNN offers up to a hundred plans for a layer, the likely ones first; building and timing each takes a
-// while.
-constexpr size_t kMostPlans = 16;
+// cuDNN offers up to a hundred plans for a layer.
+constexpr size_t kMostFusedPlans = 10, kMostPlainPlans = 4;
 
 enum Uid : int64_t { kX = 1, kFilters, kY, kResidual, kBias, kScale, kResidualScale, kZero };
 
@@ -177,6 +176,7 @@ std::vector<fe::NumericalNote_t> Unwanted(DType dtype) {
 
 class Plan final : public CudnnPlan {
  public:
+  // The plan of that index is built.
   Plan(std::shared_ptr<PlannedGraph> graph, int64_t index, bool plain)
       : graph_(std::move(graph)), index_(index), plain_(plain) {}
 
@@ -211,64 +211,57 @@ class Plan final : public CudnnPlan {
   const bool plain_;
 };
 
-class Graph final : public CudnnGraph {
- public:
-  Graph(cudnnContext* handle, const Convolution& op, GraphForm form)
-      : graph_(std::make_shared<PlannedGraph>()), plain_(form == GraphForm::kPlain) {
-    GraphMaker maker(*graph_, op);
-    plain_ ? maker.Plain() : maker.Fused();
-    Require(graph_->validate());
-    Require(graph_->build_operation_graph(handle));
-    // FALLBACK is what works anywhere, where the model of mode A knows nothing that passes.
-    Require(graph_->create_execution_plans({fe::HeurMode_t::A, fe::HeurMode_t::FALLBACK}));
-    graph_->deselect_numeric_notes(Unwanted(op.dtype));
-    graph_->deselect_workspace_greater_than(kLargestWorkspace);
-    // They want filters or biases in an order of their own.
-    graph_->deselect_behavior_notes({fe::BehaviorNote_t::REQUIRES_FILTER_INT8x32_REORDER,
-                                     fe::BehaviorNote_t::REQUIRES_BIAS_INT8x32_REORDER});
-  }
+// The graph with the plans of cuDNN's heuristics, none of them built.
+std::shared_ptr<PlannedGraph> MakeGraph(cudnnContext* handle, const Convolution& op, GraphForm form) {
+  auto graph = std::make_shared<PlannedGraph>();
+  GraphMaker maker(*graph, op);
+  form == GraphForm::kPlain ? maker.Plain() : maker.Fused();
+  Require(graph->validate());
+  Require(graph->build_operation_graph(handle));
+  // FALLBACK is what works anywhere, where the model of mode A knows nothing that passes.
+  Require(graph->create_execution_plans({fe::HeurMode_t::A, fe::HeurMode_t::FALLBACK}));
+  graph->deselect_numeric_notes(Unwanted(op.dtype));
+  graph->deselect_workspace_greater_than(kLargestWorkspace);
+  // They want filters or biases in an order of their own.
+  graph->deselect_behavior_notes({fe::BehaviorNote_t::REQUIRES_FILTER_INT8x32_REORDER,
+                                  fe::BehaviorNote_t::REQUIRES_BIAS_INT8x32_REORDER});
+  return graph;
+}
 
-  std::vector<std::string> PlanNames() override {
-    return Translated([&] { return FindPlanNames(); });
-  }
-  std::unique_ptr<const CudnnPlan> Build(const std::string& name) override {
-    return Translated([&] { return BuildPlan(name); });
-  }
-
- private:
-  std::vector<std::string> FindPlanNames() {
-    std::vector<std::string> names;
-    for (int64_t i = 0; i < graph_->get_execution_plan_count() && names.size() < kMostPlans; ++i) {
-      std::string name = NameOf(i);
-      if (graph_->Passes(i) && std::ranges::find(names, name) == names.end())
-        names.push_back(std::move(name));
-    }
-    return names;
-  }
-
-  std::unique_ptr<const CudnnPlan> BuildPlan(const std::string& name) {
-    for (int64_t i = 0; i < graph_->get_execution_plan_count(); ++i) {
-      if (NameOf(i) != name || !graph_->Passes(i)) continue;
-      Require(graph_->build_plan_at_index(i));
-      return std::unique_ptr<const CudnnPlan>(std::make_unique<Plan>(graph_, i, plain_));
-    }
-    Unsupported("no plan named " + name);
-  }
-
-  std::string NameOf(int64_t index) const {
-    std::string name;
-    Require(graph_->get_plan_name_at_index(index, name));
-    return name;
-  }
-
-  const std::shared_ptr<PlannedGraph> graph_;
-  const bool plain_;
-};
+std::string NameOf(const PlannedGraph& graph, int64_t index) {
+  std::string name;
+  Require(graph.get_plan_name_at_index(index, name));
+  return name;
+}
 
 }  // namespace
 
-std::unique_ptr<CudnnGraph> CudnnGraph::Make(cudnnContext* handle, const Convolution& op, GraphForm form) {
-  return Translated([&] { return std::make_unique<Graph>(handle, op, form); });
+std::vector<std::string> CudnnPlanNames(cudnnContext* handle, const Convolution& op, GraphForm form) {
+  return Translated([&] {
+    const std::shared_ptr<PlannedGraph> graph = MakeGraph(handle, op, form);
+    const size_t most = form == GraphForm::kPlain ? kMostPlainPlans : kMostFusedPlans;
+    std::vector<std::string> names;
+    for (int64_t i = 0; i < graph->get_execution_plan_count() && names.size() < most; ++i) {
+      std::string name = NameOf(*graph, i);
+      if (graph->Passes(i) && std::ranges::find(names, name) == names.end()) names.push_back(std::move(name));
+    }
+    return names;
+  });
+}
+
+// Asks the heuristics again: a plan cannot be made from its name alone, because cudnn-frontend does not know
+// all of the knobs that the name tells.
+std::unique_ptr<const CudnnPlan> BuildCudnnPlan(cudnnContext* handle, const Convolution& op, GraphForm form,
+                                                const std::string& name) {
+  return Translated([&]() -> std::unique_ptr<const CudnnPlan> {
+    std::shared_ptr<PlannedGraph> graph = MakeGraph(handle, op, form);
+    for (int64_t i = 0; i < graph->get_execution_plan_count(); ++i) {
+      if (NameOf(*graph, i) != name || !graph->Passes(i)) continue;
+      Require(graph->build_plan_at_index(i));
+      return std::make_unique<Plan>(std::move(graph), i, form == GraphForm::kPlain);
+    }
+    Unsupported("no plan is named " + name);
+  });
 }
 
 void BindCudnn(void* library) {

@@ -31,19 +31,16 @@ class CudnnPlan {
   virtual std::string Execute(cudnnContext* handle, const Operands& operands) const = 0;
 };
 
-// A convolution as a graph of one form, made for the GPU of a handle, which is used by one thread at a time.
-class CudnnGraph {
- public:
-  // Throws kUnsupported, with cuDNN's words, where cuDNN cannot express it or has no plan for it.
-  static std::unique_ptr<CudnnGraph> Make(cudnnContext* handle, const Convolution& op, GraphForm form);
-  virtual ~CudnnGraph() = default;
+// The plans that cuDNN offers for a convolution in this form, in the order in which its heuristics expect
+// them to be fast: those that are as exact as the dtype asks, and of them the first few, because building and
+// timing each takes a while. A name says all that makes a plan, and stays the same while cuDNN's version
+// does. `handle` is of the GPU that it is for, and is used by one thread at a time. Throws kUnsupported, with
+// cuDNN's words, where it cannot express the convolution or has no plan.
+std::vector<std::string> CudnnPlanNames(cudnnContext* handle, const Convolution& op, GraphForm form);
 
-  // What can be built, in the order in which cuDNN's heuristics expect it to be fast, and is as exact as the
-  // dtype asks.
-  virtual std::vector<std::string> PlanNames() = 0;
-  // Ends the use of the graph: the plan keeps what it needs. Throws kUnsupported.
-  virtual std::unique_ptr<const CudnnPlan> Build(const std::string& name) = 0;
-};
+// Builds the plan of that name. Throws kUnsupported where that cannot be done after all.
+std::unique_ptr<const CudnnPlan> BuildCudnnPlan(cudnnContext* handle, const Convolution& op, GraphForm form,
+                                                const std::string& name);
 
 // Binds cuDNN, opened at run time, before anything else here. Thread-safe.
 void BindCudnn(void* library);

@@ -71,7 +71,7 @@ class SplitKernel final : public GpuKernel {
 void Append(const BuildTarget& target, const Convolution& op, GraphForm form, const char* prefix,
             std::vector<Candidate>& candidates) {
   try {
-    for (const std::string& plan : CudnnGraph::Make(target.cudnn, op, form)->PlanNames()) {
+    for (const std::string& plan : CudnnPlanNames(target.cudnn, op, form)) {
       candidates.push_back({prefix + plan});
     }
   } catch (const Error& error) {
@@ -98,7 +98,7 @@ std::unique_ptr<const GpuKernel> BuildCudnn(const BuildTarget& target, const Ope
   if (!op) throw Error(ErrorCode::kUnsupported, name + " is no candidate of " + ToString(operation));
   const std::string plan_name = name.substr(std::string(fused ? kFusedPrefix : kSplitPrefix).size());
   const GraphForm form = fused ? GraphForm::kFused : GraphForm::kPlain;
-  std::unique_ptr<const CudnnPlan> plan = CudnnGraph::Make(target.cudnn, *op, form)->Build(plan_name);
+  std::unique_ptr<const CudnnPlan> plan = BuildCudnnPlan(target.cudnn, *op, form, plan_name);
   if (fused) return std::make_unique<FusedKernel>(name, std::move(plan));
   return std::make_unique<SplitKernel>(name, *op, std::move(plan));
 }

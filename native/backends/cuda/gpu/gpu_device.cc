@@ -59,8 +59,7 @@ class GpuDevice final : public Device {
   std::unique_ptr<Stream> NewStream() override { return NewGpuStream(state_, handles_.cublaslt()); }
   std::unique_ptr<Event> NewEvent() override { return NewGpuEvent(state_); }
 
-  // In the order in which they are expected to be fast: one kernel for everything, then two, then ours, which
-  // but for convolutions and linear layers are the only ones.
+  // In the order in which they are expected to be fast: one kernel for everything, then two, then ours.
   std::vector<Candidate> Candidates(const Operation& operation) override {
     std::vector<Candidate> candidates;
     {
@@ -71,8 +70,12 @@ class GpuDevice final : public Device {
       // Behind the first plan of cuDNN's: whoever takes the first candidates only has the best of both.
       candidates.insert(candidates.begin() + (candidates.empty() ? 0 : 1), products.begin(), products.end());
     }
-    const std::vector<Candidate> own = OwnCandidates(operation);
-    candidates.insert(candidates.end(), own.begin(), own.end());
+    // Ours are the only ones for all but convolutions and linear layers; for those, they are for shapes that
+    // the libraries have little for, and timing them would take longer than all else.
+    if (candidates.size() < 2) {
+      const std::vector<Candidate> own = OwnCandidates(operation);
+      candidates.insert(candidates.end(), own.begin(), own.end());
+    }
     if (candidates.empty()) {
       throw Error(ErrorCode::kUnsupported,
                   "no kernel does " + ToString(operation) + " on " + properties_.name);
