@@ -41,21 +41,6 @@ std::string ToText(const Window& window) {
 
 }  // namespace
 
-size_t ElementSize(DType dtype) {
-  switch (dtype) {
-    case DType::kUint8:
-    case DType::kInt8:
-      return 1;
-    case DType::kFloat16:
-    case DType::kBfloat16:
-      return 2;
-    case DType::kTf32:
-    case DType::kFloat32:
-      return 4;
-  }
-  throw Error(ErrorCode::kInternal, "no such dtype");
-}
-
 std::string ToString(const Operation& operation) {
   std::ostringstream text;
   std::visit(

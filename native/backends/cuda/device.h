@@ -49,7 +49,8 @@ namespace resnet_native::cuda {
 // Of every Buffer, and of every operand and workspace given to a launch.
 inline constexpr size_t kAlignment = 256;
 
-size_t ElementSize(DType dtype);  // in bytes, as stored
+// In bytes, as stored.
+inline size_t ElementSize(DType dtype) { return static_cast<size_t>(ElementBytes(dtype)); }
 
 // ---- Operations: what is computed, with all sizes. Plain data; if equal, the same kernels fit. ----
 
