@@ -38,6 +38,7 @@ export { GraphModel } from './models/graph-model.js';
 export { type LoadModelOptions, loadModel } from './models/load.js';
 export type { Model } from './models/model.js';
 export { Network } from './models/network.js';
+export { type QuantizeOptions, quantizeModel } from './models/quantize.js';
 export {
   BasicBlock,
   Block,
@@ -81,6 +82,7 @@ export {
   hostSession,
   type RestartEvent,
 } from './runtime/hosted/hosted-session.js';
+export type { CalibrationImages, QuantizationOptions } from './runtime/quantization.js';
 export type { PlanStep, Results, RunOptions, Session, StepProfile } from './runtime/session.js';
 export type { BatchListener, ModelSource } from './server/models.js';
 export type { ServedModelOptions } from './server/served-model.js';

@@ -149,7 +149,7 @@ function difference(rows, own) {
 
 /** One network in one dtype: the engines are loaded, and then take turns. */
 async function measure(arch, dtype, images) {
-  const network = await NetworkFiles.write(arch, true, ['avgpool']);
+  const network = await NetworkFiles.write(arch, true, { outputs: ['avgpool'] });
   const folder = await mkdtemp(join(tmpdir(), 'resnet-native-bench-'));
   const wanted = options.engines?.split(',');
   const listed = ENGINES.filter(({ name }) => !wanted || wanted.includes(name));

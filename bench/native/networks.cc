@@ -35,7 +35,7 @@ class Builder {
 
   NodeId Linear(NodeId x, int in, int out) {
     return Add("fc", {x},
-               LinearOp{in, out, Uniform(static_cast<size_t>(in) * out, 0.05f), Uniform(out, 0.1f)});
+               LinearOp{in, out, {Uniform(static_cast<size_t>(in) * out, 0.05f), {}}, Uniform(out, 0.1f)});
   }
 
   Graph Build(NodeId output) {

@@ -55,7 +55,7 @@ export async function benchmark(options: BenchOptions, { signal, onCell }: Bench
   const withOnnx = peers.some((peer) => !('reason' in peer));
   const cells: Cell[] = [];
   for (const arch of options.archs) {
-    await using files = await NetworkFiles.write(arch, withOnnx);
+    await using files = await NetworkFiles.write(arch, withOnnx, { python: options.python });
     for (const key of cellsOf(files, options)) {
       const settings = { threads, seconds, rounds };
       const cell = await measureCell({ key, files, peers, settings, peak, profile: options.profile, signal });

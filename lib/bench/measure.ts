@@ -102,13 +102,17 @@ async function takeTurns(field: Field, seconds: number, { signal }: CellRequest)
 async function start(command: EngineCommand, request: CellRequest): Promise<Contender> {
   const { key, files, settings, signal } = request;
   const shape = inputShape(request, key.batch);
+  const { safetensors, onnx, onnxMissing } = await files.for(key.dtype);
+  if (command.engine !== OWN && command.engine !== 'torch' && onnxMissing !== undefined) {
+    throw new ResNetError('UNSUPPORTED', onnxMissing);
+  }
   const process = new EngineProcess(command, signal);
   try {
     const loaded = await process.ask({
       op: 'load',
       arch: files.arch,
-      safetensors: files.safetensors,
-      onnx: files.onnx,
+      safetensors,
+      onnx,
       input: await files.writeInput(shape),
       shape,
       device: key.device,

@@ -10,12 +10,21 @@ import type { CellKey } from './results.js';
 export const OWN = 'resnet-native';
 export const PEERS = ['onnxruntime', 'openvino', 'torch'] as const;
 
+/** What each is measured in. */
+const PEER_DTYPES: Readonly<Record<PeerName, readonly string[]>> = {
+  onnxruntime: ['float32', 'int8'],
+  openvino: ['float32', 'bfloat16', 'int8'],
+  torch: ['float32', 'bfloat16'],
+};
+
 export type PeerName = (typeof PEERS)[number];
 
 /** An engine that can be started, or why it cannot. */
 export type FoundEngine = EngineCommand | { readonly engine: string; readonly reason: string };
 
 const PEERS_FOLDER = fileURLToPath(new URL('../../bench/peers/', import.meta.url));
+/** Makes the int8 network of the peers. */
+export const QUANTIZE_SCRIPT = join(PEERS_FOLDER, 'quantize.py');
 const ONNXRUNTIME_FOLDERS = [PEERS_FOLDER, process.cwd()];
 
 export function ownEngine(): EngineCommand {
@@ -66,8 +75,8 @@ export function resolveOnnxRuntime(folders: readonly string[] = ONNXRUNTIME_FOLD
 /** Why a peer has nothing to set against a cell; undefined if it has. */
 export function whyNotComparable(name: string, { arch, dtype, device }: CellKey): string | undefined {
   if (device !== 'cpu' && device !== 'reference') return `it is measured on the CPU only, not on ${device}`;
-  if (name === 'onnxruntime' && dtype !== 'float32') return `it is measured in float32 only, not in ${dtype}`;
-  if (dtype !== 'float32' && dtype !== 'bfloat16') return `it is not measured in ${dtype}`;
+  const dtypes = PEER_DTYPES[name as PeerName];
+  if (!dtypes.includes(dtype)) return `it is measured in ${dtypes.join(' and ')} only, not in ${dtype}`;
   if (name === 'torch' && arch.startsWith('cifar')) return 'torchvision has no such network';
   return undefined;
 }

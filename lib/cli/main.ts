@@ -7,6 +7,7 @@ import { addClassify } from './classify.js';
 import { endWhenStdoutCloses } from './closed-stdout.js';
 import { addDevices } from './devices.js';
 import { addExtract } from './extract.js';
+import { addQuantize } from './quantize.js';
 import { addServe } from './serve.js';
 
 const DONE = 0;
@@ -21,6 +22,7 @@ Examples:
   resnet-native classify *.jpg --arch resnet50 --weights resnet50-11ad3fa6.pth --json
   resnet-native extract photos --out features      features of all images in a folder
   resnet-native serve                              the digits model over HTTP, with a web page
+  resnet-native quantize --calibration photos --out int8.safetensors    the shipped model in int8
   resnet-native devices                            what computes here, and why something does not
   resnet-native bench --peers onnxruntime          how fast this machine is, and another engine on it
 
@@ -38,6 +40,7 @@ function createProgram(signal: AbortSignal): Command {
   addClassify(program, signal);
   addExtract(program, signal);
   addDevices(program);
+  addQuantize(program, signal);
   addBench(program, signal);
   addServe(program, signal);
   return program;

@@ -16,15 +16,15 @@ export interface ModelOptions {
   readonly crop?: number;
 }
 
-/** Adds the options that say which model to use, and how to run it. */
-export function addModelOptions(command: Command): Command {
+/** Adds the options that say which model to use, and how to run it; `dtype` only where there is a choice. */
+export function addModelOptions(command: Command, { dtype = true } = {}): Command {
+  if (dtype) command.option('--dtype <dtype>', 'float32, tf32, float16, bfloat16 or int8', 'float32');
   return command
     .option('--arch <name>', 'architecture that the weights are of: resnet18, resnext50_32x4d, …')
     .option('--weights <file|entry>', 'a weights file, or the name of pretrained weights')
     .option('--num-classes <n>', 'classes of the --arch (default: 1000)', integer('--num-classes', 1))
     .option('--labels <file>', 'class names, one a line or a JSON array (default: those of the weights)')
     .option('--device <device>', 'auto, cpu, cuda, cuda:1, … (several: cuda:0,cuda:1) or reference', 'auto')
-    .option('--dtype <dtype>', 'float32, tf32, float16, bfloat16 or int8', 'float32')
     .option('--threads <n>', 'of the CPU (default: all there are)', integer('--threads', 1))
     .option(
       '--resize <pixels>',

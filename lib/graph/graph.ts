@@ -8,6 +8,12 @@ interface NodeBase {
   readonly name: string;
   /** Names of the nodes read, each of them earlier in the list. */
   readonly inputs: readonly string[];
+  /**
+   * What one step of int8 is worth in the node's results, as calibration found it: they are q × scale, q from 0 to 255
+   * behind a ReLU and from -128 to 127 elsewhere. Without it they stay float32 when the network runs in int8, and so
+   * does a layer that reads them.
+   */
+  readonly scale?: number;
 }
 
 /** The batch of images a run brings. Exactly one, and the first node; named `x`. */
@@ -34,6 +40,8 @@ export interface Conv2dNode extends NodeBase {
   readonly groups: number;
   /** State-dict keys. */
   readonly weight: string;
+  /** If there, the weight is int8, and this is a tensor of what one step is worth for each output channel. */
+  readonly weightScale?: string;
   readonly bias?: string;
 }
 
@@ -72,6 +80,8 @@ export interface LinearNode extends NodeBase {
   readonly inFeatures: number;
   readonly outFeatures: number;
   readonly weight: string;
+  /** As a convolution's. */
+  readonly weightScale?: string;
   readonly bias?: string;
 }
 

@@ -6,6 +6,7 @@ import { type Dimension, modelMessage, nodeMessage, tensorMessage, valueMessage 
 import { type OnnxFile, onnxNodes } from './onnx-operators.js';
 import { Message } from './onnx-protobuf.js';
 import type { ParameterValues } from './parameters.js';
+import { dequantizeWeight } from './quantize.js';
 import { outputShape, type ValueShape } from './shapes.js';
 
 export interface OnnxOptions {
@@ -21,7 +22,8 @@ const INPUT = 'input';
 const MAX_BYTES = 2 ** 31 - 1;
 
 /**
- * The network as a standard ONNX file, with float32 parameters and nothing folded or fused. Its input, `input`, is
+ * The network as a standard ONNX file, with float32 parameters (int8 weights times their scales) and nothing folded or
+ * fused. Its input, `input`, is
  * float32 [batch, channels, height, width], already normalised; all of these but the channels are free.
  * @throws ResNetError `UNKNOWN_NODE` for outputs the network has not, `INVALID_ARGUMENT` for other options,
  * `UNSUPPORTED` for a network beyond the 2 GB that one ONNX file can hold.
@@ -60,6 +62,8 @@ class GraphWriter implements OnnxFile {
   readonly #shapes = new Map<string, ValueShape>();
   /** By state-dict key. */
   readonly #stored = new Map<string, string>();
+  /** By state-dict key of an int8 weight. */
+  readonly #weightScales: ReadonlyMap<string, string>;
 
   constructor(
     private readonly graph: Graph,
@@ -67,6 +71,11 @@ class GraphWriter implements OnnxFile {
     private readonly outputs: readonly string[],
   ) {
     this.#taken = new Set([INPUT, ...outputs]);
+    this.#weightScales = new Map(
+      graph.nodes.flatMap((node) =>
+        'weightScale' in node && node.weightScale !== undefined ? [[node.weight, node.weightScale]] : [],
+      ),
+    );
   }
 
   write(): Message {
@@ -84,7 +93,9 @@ class GraphWriter implements OnnxFile {
     if (stored !== undefined) return stored;
     const parameter = this.parameters.get(key);
     if (!parameter) throw new ResNetError('INVALID_ARGUMENT', `The model has no parameter ${key}`);
-    const name = this.#store(key, parameter.shape, parameter.data);
+    const scale = this.#weightScales.get(key);
+    const data = dequantizeWeight(parameter, scale === undefined ? undefined : this.parameters.get(scale));
+    const name = this.#store(key, parameter.shape, data);
     this.#stored.set(key, name);
     return name;
   }

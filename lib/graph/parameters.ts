@@ -1,10 +1,12 @@
 import type { Graph, GraphNode } from './graph.js';
 
-/** A parameter's float32 values, in torch's order. */
+/** A parameter's values, in torch's order: int8 for weights that have a scale, else float32. */
 export interface ParameterValues {
   readonly shape: readonly number[];
-  readonly data: Float32Array;
+  readonly data: Float32Array | Int8Array;
 }
+
+export type ParameterDType = 'float32' | 'int8';
 
 /**
  * The shape that the graph expects of every tensor it names, by state-dict key, in the graph's order. Two nodes may
@@ -18,22 +20,41 @@ export function parameterShapes(graph: Graph): Map<string, readonly number[]> {
   return shapes;
 }
 
+/** The keys of the tensors that the graph expects in int8. */
+export function int8Parameters(graph: Graph): Set<string> {
+  const keys = graph.nodes
+    .flatMap(nodeParameters)
+    .flatMap(([key, , dtype]) => (dtype === 'int8' ? [key] : []));
+  return new Set(keys as string[]);
+}
+
+type NodeParameter = [key: string | undefined, shape: readonly number[], dtype: ParameterDType];
+
 /** The tensors of one node: its keys in the state dict, undefined for those it does without. */
-export function nodeParameters(node: GraphNode): [key: string | undefined, shape: readonly number[]][] {
+export function nodeParameters(node: GraphNode): NodeParameter[] {
   switch (node.op) {
     case 'conv2d':
-      return [
-        [node.weight, [node.outChannels, node.inChannels / node.groups, ...node.kernelSize]],
-        [node.bias, [node.outChannels]],
-      ];
+      return weightParameters(node, [node.outChannels, node.inChannels / node.groups, ...node.kernelSize]);
     case 'linear':
-      return [
-        [node.weight, [node.outFeatures, node.inFeatures]],
-        [node.bias, [node.outFeatures]],
-      ];
+      return weightParameters(node, [node.outFeatures, node.inFeatures]);
     case 'batch_norm':
-      return [node.weight, node.bias, node.runningMean, node.runningVar].map((key) => [key, [node.features]]);
+      return [node.weight, node.bias, node.runningMean, node.runningVar].map((key) => [
+        key,
+        [node.features],
+        'float32',
+      ]);
     default:
       return [];
   }
+}
+
+function weightParameters(
+  node: { weight: string; weightScale?: string; bias?: string },
+  shape: readonly [number, ...number[]],
+): NodeParameter[] {
+  return [
+    [node.weight, shape, node.weightScale === undefined ? 'float32' : 'int8'],
+    [node.weightScale, [shape[0]], 'float32'],
+    [node.bias, [shape[0]], 'float32'],
+  ];
 }

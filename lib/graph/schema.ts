@@ -9,7 +9,9 @@ type NodeOf<Op extends OpName> = Extract<GraphNode, { op: Op }>;
 type Schema<Op extends OpName> = {
   readonly inputs: number;
   readonly fields: {
-    readonly [Field in Exclude<keyof NodeOf<Op>, 'name' | 'op' | 'inputs'>]-?: Reader<NodeOf<Op>[Field]>;
+    readonly [Field in Exclude<keyof NodeOf<Op>, 'name' | 'op' | 'inputs' | 'scale'>]-?: Reader<
+      NodeOf<Op>[Field]
+    >;
   };
 };
 
@@ -36,6 +38,7 @@ export const OPERATIONS: { readonly [Op in OpName]: Schema<Op> } = {
       dilation: pair(positive),
       groups: channels,
       weight: readName,
+      weightScale: optional(readName),
       bias: optional(readName),
     },
   },
@@ -64,7 +67,13 @@ export const OPERATIONS: { readonly [Op in OpName]: Schema<Op> } = {
   flatten: { inputs: 1, fields: {} },
   linear: {
     inputs: 1,
-    fields: { inFeatures: features, outFeatures: features, weight: readName, bias: optional(readName) },
+    fields: {
+      inFeatures: features,
+      outFeatures: features,
+      weight: readName,
+      weightScale: optional(readName),
+      bias: optional(readName),
+    },
   },
   add: { inputs: 2, fields: {} },
   zero_pad_shortcut: { inputs: 1, fields: { stride: positive, outChannels: channels } },

@@ -2,13 +2,14 @@ import { ResNetError, WeightsFormatError } from '../errors.js';
 import { show } from '../is.js';
 import type { Graph, GraphNode } from './graph.js';
 import { nodeParameters } from './parameters.js';
-import { type Reader, readJson, readName, readObject, unexpected } from './readers.js';
+import { optional, type Reader, readJson, readName, readNumber, readObject, unexpected } from './readers.js';
 import { OPERATIONS } from './schema.js';
 import { outputShape, type ValueShape } from './shapes.js';
 
 // The graph as text in a weights file's metadata. What comes from a file is hostile until parseGraph has passed it.
 
 const MAX_NODES = 20_000;
+const [MIN_SCALE, MAX_SCALE] = [1e-30, 1e30];
 
 export function serializeGraph(graph: Graph): string {
   return JSON.stringify(graph);
@@ -55,7 +56,7 @@ function readNode(value: unknown, what: string): GraphNode {
     throw unexpected(`the operation of ${what}`, `one of ${Object.keys(OPERATIONS).join(', ')}`, op);
   }
   const { inputs: inputCount, fields } = OPERATIONS[op as GraphNode['op']];
-  const raw = readObject(value, what, ['name', 'op', 'inputs', ...Object.keys(fields)]);
+  const raw = readObject(value, what, ['name', 'op', 'inputs', 'scale', ...Object.keys(fields)]);
   const name = readName(raw.name, `the name of ${what}`);
   if (!Array.isArray(raw.inputs) || raw.inputs.length !== inputCount) {
     throw unexpected(`the inputs of ${name}`, `a list of ${inputCount}`, raw.inputs);
@@ -66,7 +67,16 @@ function readNode(value: unknown, what: string): GraphNode {
     const parsed = read(raw[field], `${field} of ${name}`);
     if (parsed !== undefined) node[field] = parsed;
   }
+  const scale = optional(readScale)(raw.scale, `scale of ${name}`);
+  if (scale !== undefined) node.scale = scale;
   return node as unknown as GraphNode;
+}
+
+/** Of int8: what float32 can hold and divide by. */
+function readScale(value: unknown, what: string): number {
+  const scale = readNumber(value, what);
+  if (scale >= MIN_SCALE && scale <= MAX_SCALE) return scale;
+  throw unexpected(what, `a number from ${MIN_SCALE} to ${MAX_SCALE}`, value);
 }
 
 /** Checks what no field shows alone: that inputs come earlier, and that the node fits them. */
@@ -90,13 +100,14 @@ function shapeOf(node: GraphNode, earlier: ReadonlyMap<string, ValueShape>): Val
   }
 }
 
-/** Two nodes may share a tensor, but not read it in two shapes. */
-function checkTensors(node: GraphNode, shapes: Map<string, string>): void {
-  for (const [key, shape] of nodeParameters(node)) {
+/** Two nodes may share a tensor, but not read it in two shapes or dtypes. */
+function checkTensors(node: GraphNode, read: Map<string, string>): void {
+  for (const [key, shape, dtype] of nodeParameters(node)) {
     if (key === undefined) continue;
-    const expected = shapes.get(key) ?? String(shape);
-    if (expected !== String(shape)) throw unexpected(`the shape of ${key}`, `[${expected}]`, `[${shape}]`);
-    shapes.set(key, expected);
+    const found = `${dtype} [${shape}]`;
+    const expected = read.get(key) ?? found;
+    if (expected !== found) throw unexpected(`the dtype and shape of ${key}`, expected, found);
+    read.set(key, expected);
   }
 }
 

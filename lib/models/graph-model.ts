@@ -1,5 +1,5 @@
 import type { Graph } from '../graph/graph.js';
-import { type ParameterValues, parameterShapes } from '../graph/parameters.js';
+import { int8Parameters, type ParameterValues, parameterShapes } from '../graph/parameters.js';
 import { ModuleBuffer } from '../nn/state.js';
 import { type CompileOptions, compileModel } from '../runtime/compile.js';
 import type { Session } from '../runtime/session.js';
@@ -16,8 +16,13 @@ export class GraphModel implements Model {
   readonly #state: ReadonlyMap<string, ModuleBuffer>;
 
   constructor(readonly graph: Graph) {
-    const shapes = [...parameterShapes(graph)];
-    this.#state = new Map(shapes.map(([key, shape]) => [key, new ModuleBuffer(shape, 'float32', 0)]));
+    const int8 = int8Parameters(graph);
+    this.#state = new Map(
+      [...parameterShapes(graph)].map(([key, shape]) => [
+        key,
+        new ModuleBuffer(shape, int8.has(key) ? 'int8' : 'float32', 0),
+      ]),
+    );
   }
 
   get parameters(): ReadonlyMap<string, ParameterValues> {

@@ -9,6 +9,7 @@ export type Initializer = (data: Float32Array, random: Random) => void;
 
 type Float32s = Float32Array<ArrayBuffer>;
 type Int64s = BigInt64Array<ArrayBuffer>;
+type Int8s = Int8Array<ArrayBuffer>;
 
 /** What a state dict holds under each key. Data lies in torch's order: the last size varies fastest. */
 export type ModuleState = Parameter | ModuleBuffer;
@@ -17,7 +18,7 @@ export type ModuleState = Parameter | ModuleBuffer;
  * A tensor of a module's state. Its data is made when it is first read, so that a network whose weights are loaded
  * never pays for initial values.
  */
-abstract class LazyTensor<Data extends Float32s | Int64s> {
+abstract class LazyTensor<Data extends Float32s | Int64s | Int8s> {
   readonly shape: readonly number[];
   #data: Data | undefined;
 
@@ -87,23 +88,24 @@ export class Parameter extends LazyTensor<Float32s> {
 }
 
 /** A tensor that belongs to the state without being learned: torch calls it a buffer. */
-export class ModuleBuffer extends LazyTensor<Float32s | Int64s> {
+export class ModuleBuffer extends LazyTensor<Float32s | Int64s | Int8s> {
   constructor(
     shape: readonly number[],
-    readonly dtype: 'float32' | 'int64',
+    readonly dtype: 'float32' | 'int64' | 'int8',
     /** Of every element. */
     readonly initialValue: number,
   ) {
     super(shape);
   }
 
-  protected override make(size: number): Float32s | Int64s {
+  protected override make(size: number): Float32s | Int64s | Int8s {
+    if (this.dtype === 'int8') return new Int8Array(size).fill(this.initialValue);
     if (this.dtype === 'int64') return new BigInt64Array(size).fill(BigInt(this.initialValue));
     return float32s(size).fill(this.initialValue);
   }
 
   protected override get arrayType() {
-    return this.dtype === 'int64' ? BigInt64Array : Float32Array;
+    return { int64: BigInt64Array, int8: Int8Array, float32: Float32Array }[this.dtype];
   }
 }
 

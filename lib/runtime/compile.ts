@@ -11,6 +11,14 @@ import type { ImageTransform } from '../transforms/image-transform.js';
 import { type Compilable, readModel } from './compilable.js';
 import { type ChosenDevices, chooseDevices } from './devices.js';
 import { native } from './native.js';
+import {
+  type CalibrationImages,
+  checkCalibrationImages,
+  checkQuantizationOptions,
+  collectScales,
+  type QuantizationOptions,
+  withScales,
+} from './quantization.js';
 import { Session, type SessionDescription } from './session.js';
 
 const DTYPES = ['float32', 'tf32', 'float16', 'bfloat16', 'int8'] as const;
@@ -41,6 +49,13 @@ export interface CompileOptions {
   readonly contexts?: number | undefined;
   /** The most bytes of device memory that the session may take on each GPU. Default: what there is. */
   readonly memoryBudget?: number | undefined;
+  /**
+   * For `int8`, images like those that will be run: a few dozen are enough. The float32 network runs over them to find
+   * the ranges of its values. Not needed for a model that was quantised before.
+   */
+  readonly calibration?: CalibrationImages | undefined;
+  /** For `calibration`: how ranges are found, and what is kept in float32. */
+  readonly quantization?: QuantizationOptions | undefined;
 }
 
 // Of work on the JavaScript thread before other work gets its turn.
@@ -59,14 +74,17 @@ const OPTION_CHECKS: { readonly [Name in keyof CompileOptions]-?: (value: unknow
   memory: (value) => checkOneOf('memory', value, MEMORY),
   contexts: (value) => checkInteger('contexts', value, 1, MAX_CONTEXTS),
   memoryBudget: (value) => checkInteger('memoryBudget', value, 1),
+  calibration: checkCalibrationImages,
+  quantization: checkQuantizationOptions,
 };
 
 export const COMPILE_OPTIONS: readonly string[] = Object.keys(OPTION_CHECKS);
 
 /**
- * Compiles a model for a device. Weights that the outputs need are read now: later changes to the model do not reach the session.
+ * Compiles a model for a device. Weights that the outputs need are read now: later changes to the model do not reach
+ * the session.
  * @throws ResNetError `INVALID_ARGUMENT`, `UNKNOWN_NODE`, `UNSUPPORTED` (a dtype that the device lacks),
- * `DEVICE_UNAVAILABLE`, `OUT_OF_MEMORY`.
+ * `DEVICE_UNAVAILABLE`, `OUT_OF_MEMORY`; `INVALID_SHAPE` for calibration images of other channels.
  */
 export async function compileModel(model: Compilable, options: CompileOptions = {}): Promise<Session> {
   checkCompileOptions(options);
@@ -82,7 +100,8 @@ export async function compileModel(model: Compilable, options: CompileOptions = 
   checkDType(chosen, dtype);
   const ids = chosen.devices.map(({ id }) => id);
 
-  const { graph: whole, parameters, transform } = readModel(model);
+  const computed = await computable(readModel(model), ids[0] as string, options);
+  const { graph: whole, parameters, transform } = computed;
   const asked = [...new Set(options.outputs ?? ['logits'])].map(
     (name) => [name, resolveNode(whole, name)] as const,
   );
@@ -97,7 +116,7 @@ export async function compileModel(model: Compilable, options: CompileOptions = 
     channels: inputOf(graph).channels,
     outputs: asked.map(([name, node]) => [name, outputs.indexOf(node)]),
   };
-  const normalized = normalizeInput(graph.nodes, inputOf(graph), normalizeNode(transform, graph));
+  const normalized = normalizedGraph(graph, transform);
   const needed = parametersOf(parameters, graph);
   await initialize(needed);
   const compiled = await native().compile(
@@ -118,6 +137,66 @@ export async function compileModel(model: Compilable, options: CompileOptions = 
     },
   );
   return new Session(compiled);
+}
+
+/** The network that is compiled: with calibration images, the one quantised by them. */
+async function computable(
+  model: Compilable,
+  device: string,
+  { dtype, threads, calibration, quantization = {} }: CompileOptions,
+): Promise<Compilable> {
+  if (dtype !== 'int8') {
+    if (calibration === undefined) return model;
+    throw new ResNetError('INVALID_ARGUMENT', "calibration is for dtype 'int8'");
+  }
+  if (calibration !== undefined) return quantize(model, calibration, quantization, { device, threads });
+  if (model.graph.nodes.some(({ scale }) => scale !== undefined)) return model;
+  throw new ResNetError(
+    'INVALID_ARGUMENT',
+    "dtype 'int8' needs to know the ranges of the network's values: give `calibration` images, or quantise the model " +
+      'once (quantizeModel, or `resnet-native quantize`) and load that file',
+  );
+}
+
+export interface CalibrationRun {
+  /** Where the float32 network runs. Default `cpu`. */
+  readonly device?: string | undefined;
+  /** Of the CPU. Default: what the machine grants. */
+  readonly threads?: number | undefined;
+  /** Told how many images have been seen. */
+  readonly onImages?: ((seen: number) => void) | undefined;
+}
+
+/**
+ * Runs the float32 network over images and gives the same network with scales and int8 weights.
+ * @throws what `collectScales` throws.
+ */
+export async function quantize(
+  model: Compilable,
+  images: CalibrationImages,
+  options: QuantizationOptions,
+  { device = 'cpu', threads = 0, onImages = () => {} }: CalibrationRun = {},
+): Promise<Compilable> {
+  const { graph, parameters, transform } = model;
+  const normalized = normalizedGraph(graph, transform);
+  const needed = parametersOf(parameters, graph);
+  await initialize(needed);
+  const outputs = [normalized.rename(resolveNode(graph, 'logits'))];
+  const calibration = await native().calibrate(normalized.nodes, outputs, Object.fromEntries(needed), {
+    device,
+    threads,
+  });
+  const input = inputOf(graph);
+  const found = await collectScales(calibration, images, input.channels, options, onImages);
+  // What comes behind the normalisation is the input, as everywhere in the graph.
+  const { [normalized.rename(input.name)]: scale, ...others } = found;
+  const scales = scale === undefined ? others : { ...others, [input.name]: scale };
+  const network = await withScales(graph, new Map(needed), scales, options, () => setImmediate());
+  return { ...model, ...network };
+}
+
+function normalizedGraph(graph: Graph, transform: Partial<ImageTransform> | undefined) {
+  return normalizeInput(graph.nodes, inputOf(graph), normalizeNode(transform, graph));
 }
 
 function checkCompileOptions(options: CompileOptions): void {
@@ -176,7 +255,8 @@ function normalizeNode(transform: Partial<ImageTransform> | undefined, graph: Gr
   const names = new Set(graph.nodes.map((node) => node.name));
   let unused = 'normalize';
   while (names.has(unused)) unused += '_';
-  return { op: 'normalize', name: unused, inputs: [name], mean, std };
+  const { scale } = inputOf(graph);
+  return { op: 'normalize', name: unused, inputs: [name], mean, std, ...(scale !== undefined && { scale }) };
 }
 
 /** Puts `normalize` between the input and all who read it, be they nodes or outputs: for torch, that is the input. */

@@ -88,6 +88,14 @@ export interface NativePeak {
   readonly bandwidth: number;
 }
 
+/** Runs the float32 network over images and looks at its values. */
+export interface NativeCalibration {
+  /** Counts a batch of any size; one at a time. */
+  collect(input: NativeInput): Promise<void>;
+  /** Of each node that stays when the network is fused, by name; `percentile` is for the method of that name. */
+  scales(method: string, percentile: number): Promise<Record<string, number>>;
+}
+
 export interface NativeAddon {
   /**
    * Tells the addon of this environment what makes its errors and the largest buffer that the engine takes, and where
@@ -104,6 +112,12 @@ export interface NativeAddon {
     parameters: Readonly<Record<string, ParameterValues>>,
     options: NativeCompileOptions,
   ): Promise<NativeSession>;
+  calibrate(
+    nodes: readonly GraphNode[],
+    outputs: readonly string[],
+    parameters: Readonly<Record<string, ParameterValues>>,
+    options: { readonly device: string; readonly threads: number },
+  ): Promise<NativeCalibration>;
   attach(handle: bigint): NativeSession;
   /** Of one kind, `cpu`, `cuda` or `reference`; of all if it is empty. */
   devices(kind: string): Promise<NativeDevice[]>;

@@ -6,9 +6,9 @@ import { checkStateTensor, type StateDict, type StateTensor } from './state-dict
 
 /** A tensor of a model, live: setting `data` sets the model's. */
 export interface LoadableTensor {
-  readonly dtype: 'float32' | 'int64';
+  readonly dtype: 'float32' | 'int64' | 'int8';
   readonly shape: readonly number[];
-  data: Float32Array | BigInt64Array;
+  data: Float32Array | BigInt64Array | Int8Array;
 }
 
 /** What weights are loaded into. */
@@ -37,7 +37,7 @@ export interface Mismatch {
 
 /**
  * Puts the tensors of a file or of a state dict into a model. All dtypes are converted to the model's: float32, and
- * int64 for the counters of batch norms. Sessions compiled before keep the weights they were compiled with.
+ * int64 for the counters of batch norms; int8 weights are only loaded into int8. Sessions compiled before keep the weights they were compiled with.
  *
  * Batch norms' `num_batches_tracked` may be absent on either side, as in files of torch before 0.4.1. A file's data
  * is taken over without a copy; a state dict's is copied.
@@ -91,7 +91,7 @@ function fill(model: LoadableModel, state: StateDict, { strict, path, copy }: Fi
   // All conversions come before the first change: memory may run out on the way.
   const converted = report.loaded.map((key) => {
     const target = targets.get(key) as LoadableTensor;
-    return { target, data: dataFor(target, state.get(key) as StateTensor, copy) };
+    return { target, data: dataFor(key, target, state.get(key) as StateTensor, copy) };
   });
   for (const { target, data } of converted) target.data = data;
   return report;
@@ -120,8 +120,18 @@ function sameShape(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((size, axis) => size === b[axis]);
 }
 
-function dataFor(target: LoadableTensor, tensor: StateTensor, copy: boolean): Float32Array | BigInt64Array {
-  const convert = (from: StateTensor) => (target.dtype === 'int64' ? toInt64(from) : toFloat32(from));
+function dataFor(key: string, target: LoadableTensor, tensor: StateTensor, copy: boolean) {
+  if ((target.dtype === 'int8') !== (tensor.dtype === 'int8')) {
+    throw new ResNetError(
+      'STATE_DICT_MISMATCH',
+      `${key}: expected ${target.dtype}, the weights are ${tensor.dtype}. Weights in int8 mean nothing without the ` +
+        'graph of their own file: load it with loadModel',
+    );
+  }
+  const convert = (from: StateTensor) => {
+    if (target.dtype === 'int8') return from.data as Int8Array;
+    return target.dtype === 'int64' ? toInt64(from) : toFloat32(from);
+  };
   const data = convert(tensor);
   return copy && data === tensor.data ? convert(copyOf(tensor)) : data;
 }

@@ -1,5 +1,6 @@
 #include <napi.h>
 
+#include "native/addon/calibrate.h"
 #include "native/addon/compile.h"
 #include "native/addon/environment.h"
 #include "native/addon/errors.h"
@@ -32,6 +33,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Environment::Set(env);
   exports["connect"] = MakeFunction(env, "connect", Connect);
   exports["compile"] = MakeFunction(env, "compile", CompileGraph);
+  exports["calibrate"] = MakeFunction(env, "calibrate", StartCalibration);
   exports["attach"] = MakeFunction(env, "attach", Attach);
   exports["devices"] = MakeFunction(env, "devices", ListDevices);
   exports["allocate"] = MakeFunction(env, "allocate", Allocate);

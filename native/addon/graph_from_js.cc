@@ -95,6 +95,8 @@ class GraphReader {
         node.inputs.push_back(IdOf(ToText(inputs.Get(i), "inputs")));
       }
       node.op = ReadOp(js);
+      const Napi::Value scale = js.Get("scale");
+      if (!scale.IsUndefined()) node.scale = static_cast<float>(ToFiniteNumber(scale, "scale"));
       return node;
     } catch (const Error& error) {
       throw Error(error.code(), place + ": " + error.what());
@@ -134,6 +136,7 @@ class GraphReader {
     op.filters.values =
         Required(node, "weight",
                  {op.out_channels, op.in_channels / op.groups, op.window.kernel_h, op.window.kernel_w});
+    ReadWeightScale(node, op.out_channels, &op.filters);
     op.bias = Optional(node, "bias", {op.out_channels});
     return op;
   }
@@ -153,9 +156,17 @@ class GraphReader {
     LinearOp op;
     op.in_features = ReadInt(node, "inFeatures");
     op.out_features = ReadInt(node, "outFeatures");
-    op.weight = Required(node, "weight", {op.out_features, op.in_features});
+    op.filters.values = Required(node, "weight", {op.out_features, op.in_features});
+    ReadWeightScale(node, op.out_features, &op.filters);
     op.bias = Optional(node, "bias", {op.out_features});
     return op;
+  }
+
+  // Weights that a file holds as int8 have one.
+  void ReadWeightScale(const Napi::Object& node, int out_channels, Filters* filters) {
+    const Weight scale = Optional(node, "weightScale", {out_channels});
+    filters->channel_scale = {scale.data, scale.data + scale.size};
+    filters->int8 = !scale.empty();
   }
 
   Weight Optional(const Napi::Object& node, const char* key, const Shape& shape) {
@@ -177,9 +188,12 @@ class GraphReader {
   }
 
   static Weight ReadWeight(const Napi::Object& parameter, const std::string& name, const Shape& shape) {
-    const Napi::TypedArray array = ToTypedArray(parameter.Get("data"), name + ".data", napi_float32_array);
-    HeldBytes bytes = Hold(array);
-    const size_t size = bytes.size / sizeof(float);
+    const Napi::Value data = parameter.Get("data");
+    const bool is_int8 =
+        data.IsTypedArray() && data.As<Napi::TypedArray>().TypedArrayType() == napi_int8_array;
+    HeldBytes bytes =
+        Hold(ToTypedArray(data, name + ".data", is_int8 ? napi_int8_array : napi_float32_array));
+    const size_t size = bytes.size / (is_int8 ? 1 : sizeof(float));
     // Divided rather than multiplied, because a product of hostile sizes could wrap around.
     size_t left = size;
     bool fits = true;
@@ -190,6 +204,10 @@ class GraphReader {
     if (!fits || left != 1) {
       throw Error(ErrorCode::kInvalidArgument, name + ": the data has " + std::to_string(size) +
                                                    " values, which do not make " + ToString(shape));
+    }
+    if (is_int8) {
+      const auto* values = static_cast<const int8_t*>(bytes.data);
+      return Weight::Own({values, values + size});
     }
     return Weight{std::move(bytes.owner), static_cast<const float*>(bytes.data), size};
   }

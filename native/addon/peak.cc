@@ -13,6 +13,7 @@ Napi::Value ToJs(Napi::Env env, const cpu::Peak& peak) {
   Napi::Object gflops = Napi::Object::New(env);
   gflops["float32"] = Napi::Number::New(env, peak.float32_gflops);
   Napi::Object js = Napi::Object::New(env);
+  gflops["int8"] = Napi::Number::New(env, peak.int8_gops);
   js["gflops"] = gflops;
   js["bandwidth"] = Napi::Number::New(env, peak.bandwidth);
   return js;

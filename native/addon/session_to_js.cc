@@ -5,6 +5,7 @@
 
 #include "native/addon/environment.h"
 #include "native/addon/errors.h"
+#include "native/addon/input_from_js.h"
 #include "native/addon/js_values.h"
 #include "native/addon/memory.h"
 #include "native/addon/worker_task.h"
@@ -36,34 +37,11 @@ struct Batch {
   std::vector<double> step_ms;
 };
 
-InputBatch ReadInput(const Napi::Object& js, const Session& session, Batch* batch) {
-  InputBatch input;
-  const Napi::Value data = js.Get("data");
-  const bool is_float =
-      data.IsTypedArray() && data.As<Napi::TypedArray>().TypedArrayType() == napi_float32_array;
-  const bool is_nchw = ToText(js.Get("layout"), "layout") == "NCHW";
-  input.dtype = is_float ? DType::kFloat32 : DType::kUint8;
-  input.layout = is_float && is_nchw ? Layout::kNchw : Layout::kNhwc;
-  input.n = ToInteger(js.Get("n"), "n", 1, session.options().max_batch);
-  input.h = ToInteger(js.Get("h"), "h", 1, kMaxInt);
-  input.w = ToInteger(js.Get("w"), "w", 1, kMaxInt);
-  input.c = std::get<InputOp>(session.plan().graph().nodes[0].op).channels;
-  const auto array = ToTypedArray(data, "data", is_float ? napi_float32_array : napi_uint8_array);
-  batch->input = Hold(array);
-  input.data = batch->input.data;
-  // As divisions, because the product could wrap around.
-  const uint64_t pixels = batch->input.size / (is_float ? sizeof(float) : 1) / input.n / input.c;
-  const uint64_t bytes = pixels * input.n * input.c * (is_float ? sizeof(float) : 1);
-  if (bytes != batch->input.size || pixels / input.h != static_cast<uint64_t>(input.w) || pixels % input.h) {
-    throw Error(ErrorCode::kInvalidShape, "the input's data does not have the size of its shape");
-  }
-  return input;
-}
-
 RunRequest MakeRequest(const Napi::Object& js, const Session& session, Batch* batch) {
   RunRequest request;
-  request.input = ReadInput(js, session, batch);
   const Graph& graph = session.plan().graph();
+  const int channels = std::get<InputOp>(graph.nodes[0].op).channels;
+  request.input = InputFromJs(js, channels, session.options().max_batch, &batch->input);
   const auto shapes = InferShapes(graph, request.input.n, request.input.h, request.input.w);
   for (const NodeId id : graph.outputs) {
     batch->shapes.push_back(shapes[id]);

@@ -17,6 +17,8 @@ const char* OpName(const Op& op) {
                         [](const LinearOp&) { return "linear"; },
                         [](const AddOp&) { return "add"; },
                         [](const ZeroPadShortcutOp&) { return "zero_pad_shortcut"; },
+                        [](const QuantizeOp&) { return "quantize"; },
+                        [](const DequantizeOp&) { return "dequantize"; },
                     },
                     op);
 }
@@ -27,7 +29,10 @@ void ReleaseWeights(Op& op) {
                    op.filters = {};
                    op.bias = {};
                  },
-                 [](LinearOp& op) { op.weight = op.bias = {}; },
+                 [](LinearOp& op) {
+                   op.filters = {};
+                   op.bias = {};
+                 },
                  [](BatchNormOp& op) { op.weight = op.bias = op.running_mean = op.running_var = {}; },
                  [](auto&) {},
              },

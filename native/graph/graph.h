@@ -44,12 +44,21 @@ struct NormalizeOp {
   ChannelAffine affine;
 };
 
-// The filters of a convolution: values[o][...] * channel_scale[o], rounded to float32 once. Batch norm is
-// folded into the scale, so that a backend applies it while packing and no second copy of the weights is ever
-// made.
+// How a tensor is held as bytes: x = (q - zero_point) * scale.
+struct Quantization {
+  float scale = 1.0f;
+  int zero_point = 0;  // 0 for values that are never negative, else 128
+
+  bool operator==(const Quantization&) const = default;
+};
+
+// The filters of a convolution or a fully connected layer: values[o][...] * channel_scale[o], rounded to
+// float32 once. Batch norm is folded into the scale, so that a backend applies it while packing and no second
+// copy of the weights is ever made; so are the scales of weights that a file holds as int8.
 struct Filters {
   Weight values;
   std::vector<double> channel_scale;  // empty: 1
+  bool int8 = false;                  // integers: what the pass Quantize may multiply with bytes
 
   double Scale(int out_channel) const { return channel_scale.empty() ? 1.0 : channel_scale[out_channel]; }
 };
@@ -65,6 +74,8 @@ struct Conv2dOp {
   // Set when a NormalizeOp was folded in: x is the run's input and is normalised while it is read. Padding is
   // zero *after* normalisation.
   std::optional<ChannelAffine> input_normalize;
+  // Set by the pass Quantize: x is held as bytes like this, which int8 filters multiply (quantization.h).
+  std::optional<Quantization> input_quantization;
 };
 
 // Inference batch norm: y = (x - running_mean) / sqrt(running_var + eps) * weight + bias. An empty weight is
@@ -87,8 +98,9 @@ struct FlattenOp {};
 
 struct LinearOp {
   int in_features = 0, out_features = 0;
-  Weight weight;  // [out_features][in_features]
-  Weight bias;    // empty: none
+  Filters filters;                                 // [out_features][in_features]
+  Weight bias;                                     // empty: none
+  std::optional<Quantization> input_quantization;  // as a convolution's
 };
 
 struct AddOp {
@@ -100,8 +112,15 @@ struct ZeroPadShortcutOp {
   int stride = 1, out_channels = 0;
 };
 
+// float32 to the bytes of the node's quantization, and back. Only the pass Quantize makes them.
+struct QuantizeOp {
+  // Set where x is the run's input, which is normalised while it is read.
+  std::optional<ChannelAffine> input_normalize;
+};
+struct DequantizeOp {};
+
 using Op = std::variant<InputOp, NormalizeOp, Conv2dOp, BatchNormOp, ReluOp, MaxPool2dOp, GlobalAvgPoolOp,
-                        FlattenOp, LinearOp, AddOp, ZeroPadShortcutOp>;
+                        FlattenOp, LinearOp, AddOp, ZeroPadShortcutOp, QuantizeOp, DequantizeOp>;
 
 // "conv2d", "relu", …: for messages, plans and printed graphs.
 const char* OpName(const Op& op);
@@ -112,6 +131,8 @@ struct Node {
   std::string name;  // torchvision's, unique; a fused node has the name of the last node it absorbed
   std::vector<NodeId> inputs;
   Op op;
+  float scale = 0;  // of its result in int8, as calibration found it; 0: the result stays float32
+  std::optional<Quantization> quantization;  // how its result is held, after the pass Quantize; none: float32
 };
 
 // Nodes in topological order: every input comes before its user. nodes[0] is the InputOp, and there is only

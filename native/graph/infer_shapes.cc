@@ -69,6 +69,8 @@ TensorShape InferNode(const Node& node, const TensorShape& input, const std::vec
                           return TensorShape{at(0).n, (at(0).h - 1) / op.stride + 1,
                                              (at(0).w - 1) / op.stride + 1, op.out_channels, 4};
                         },
+                        [&](const QuantizeOp&) { return at(0); },
+                        [&](const DequantizeOp&) { return at(0); },
                     },
                     node.op);
 }

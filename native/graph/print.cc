@@ -23,6 +23,7 @@ void PrintConv(std::ostream& out, const Conv2dOp& op) {
   PrintWindow(out, op.window);
   out << ' ' << op.in_channels << "->" << op.out_channels;
   if (op.groups != 1) out << " groups " << op.groups;
+  if (op.input_quantization) out << " int8";
   if (op.input_normalize) out << " normalize";
   if (!op.filters.channel_scale.empty()) out << " scale";
   if (!op.bias.empty()) out << " bias";
@@ -38,8 +39,10 @@ void PrintAttributes(std::ostream& out, const Op& op) {
           [&](const MaxPool2dOp& pool) { PrintWindow(out, pool.window); },
           [&](const LinearOp& linear) {
             out << ' ' << linear.in_features << "->" << linear.out_features;
+            if (linear.input_quantization) out << " int8";
             if (!linear.bias.empty()) out << " bias";
           },
+          [&](const QuantizeOp& quantize) { out << (quantize.input_normalize ? " normalize" : ""); },
           [&](const AddOp& add) { out << (add.relu ? " relu" : ""); },
           [&](const ZeroPadShortcutOp& pad) { out << " stride " << pad.stride << " ->" << pad.out_channels; },
           [](const auto&) {},
@@ -58,6 +61,10 @@ std::string ToString(const Graph& graph) {
     }
     out << ')';
     PrintAttributes(out, node.op);
+    if (node.quantization) {
+      out << " -> " << (node.quantization->zero_point == 0 ? "unsigned " : "signed ")
+          << node.quantization->scale;
+    }
     out << '\n';
   }
   out << "outputs:";

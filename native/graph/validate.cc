@@ -85,10 +85,7 @@ class Checker {
     }
     CheckChannels(Image(), op.in_channels);
     const size_t taps = static_cast<size_t>(op.window.kernel_h) * op.window.kernel_w;
-    CheckSize(node_, "weight", op.filters.values.size, taps * op.out_channels * (op.in_channels / op.groups));
-    if (!op.filters.channel_scale.empty()) {
-      CheckSize(node_, "the filters' scale", op.filters.channel_scale.size(), op.out_channels);
-    }
+    CheckFilters(op.filters, op.out_channels, taps * (op.in_channels / op.groups));
     CheckOptional(node_, "bias", op.bias, op.out_channels);
     if (op.input_normalize) {
       if (!std::holds_alternative<InputOp>(*input_op_)) Fail(node_, "only the graph's input is normalised");
@@ -131,7 +128,7 @@ class Checker {
     CheckRange(node_, "out_features", op.out_features, 1, kMaxFeatures);
     if (At(0).rank != 2) Fail(node_, "expected flattened input; call flatten() before it");
     if (At(0).channels != kUnknownChannels) CheckChannels(At(0), op.in_features);
-    CheckSize(node_, "weight", op.weight.size, static_cast<size_t>(op.in_features) * op.out_features);
+    CheckFilters(op.filters, op.out_features, op.in_features);
     CheckOptional(node_, "bias", op.bias, op.out_features);
     return {op.out_features, 2};
   }
@@ -146,6 +143,12 @@ class Checker {
     CheckRange(node_, "out_channels", op.out_channels, Image().channels, kMaxSize);
     return {op.out_channels, 4};
   }
+
+  Known operator()(const QuantizeOp& op) {
+    if (op.input_normalize) CheckAffine(*op.input_normalize, Image().channels);
+    return At(0);
+  }
+  Known operator()(const DequantizeOp&) { return At(0); }
 
   Known Check(const Op* input_op) {
     input_op_ = input_op;
@@ -173,6 +176,12 @@ class Checker {
                     std::to_string(b.channels) + " channels");
   }
 
+  void CheckFilters(const Filters& filters, size_t out_channels, size_t each) const {
+    CheckSize(node_, "weight", filters.values.size, each * out_channels);
+    if (filters.channel_scale.empty()) return;
+    CheckSize(node_, "the filters' scale", filters.channel_scale.size(), out_channels);
+  }
+
   void CheckAffine(const ChannelAffine& affine, size_t channels) const {
     CheckSize(node_, "mean and std", affine.scale.size(), channels);
     CheckSize(node_, "mean and std", affine.shift.size(), channels);
@@ -193,6 +202,7 @@ void CheckStructure(const Graph& graph) {
     if (node.name.empty() || !names.insert(node.name).second) Fail(node, "its name is empty or taken");
     if (i > 0 && std::holds_alternative<InputOp>(node.op)) Fail(node, "a graph has one input only");
     CheckSize(node, "inputs", node.inputs.size(), Arity(node.op));
+    if (!std::isfinite(node.scale) || node.scale < 0) Fail(node, "expected a finite scale of at least 0");
     for (NodeId input : node.inputs)
       CheckRange(node, "an input's index", input, 0, static_cast<int64_t>(i) - 1);
   }

@@ -64,7 +64,7 @@ const RESULTS = {
     memoryBytes: positive,
     os: expect.any(String),
   },
-  peak: { threads: positive, gflops: { float32: positive }, bandwidth: positive },
+  peak: { threads: positive, gflops: { float32: positive, int8: positive }, bandwidth: positive },
   settings: { threads: positive, seconds: 0.05, rounds: 1 },
   cells: [{ ...CELL, engines: [MEASUREMENT], skipped: [] }],
 };
@@ -176,7 +176,7 @@ test.each([
 test.each([
   [['--out', 'no/such/folder/out.json'], /cannot be written/],
   [['--compare', 'no-such-file.json'], /cannot be read/],
-  [['--dtype', 'int8', '--device', 'reference'], /does not compute in int8/],
+  [['--dtype', 'bfloat16', '--device', 'reference'], /does not compute in bfloat16/],
 ])('%j fails', async (args, message) => {
   const { code, stderr } = await runCli(...TINY, ...args);
   expect(stderr).toMatch(message);

@@ -46,8 +46,9 @@ describe('whyNotComparable', () => {
     ['onnxruntime', {}, undefined],
     ['openvino', { dtype: 'bfloat16' }, undefined],
     ['torch', { device: 'reference' }, undefined],
-    ['onnxruntime', { dtype: 'bfloat16' }, /float32 only/],
-    ['openvino', { dtype: 'int8' }, /not measured in int8/],
+    ['onnxruntime', { dtype: 'bfloat16' }, /float32 and int8 only/],
+    ['openvino', { dtype: 'int8' }, undefined],
+    ['torch', { dtype: 'int8' }, /float32 and bfloat16 only/],
     ['onnxruntime', { device: 'cuda:0' }, /on the CPU only/],
     ['torch', { arch: 'cifar-resnet20' }, /torchvision has no such network/],
   ])('%s and %j', (name, difference, reason) => {

@@ -129,7 +129,7 @@ describe('refused', () => {
     ['groups that do not divide', withNode('conv1', { groups: 2 }), /groups of conv1/],
     ['channels that do not fit', withNode('bn1', { features: 8 }), /bn1 \(batch_norm\) expected 8/],
     ['features that do not fit', withNode('fc', { inFeatures: 8 }), /fc \(linear\) expected 8/],
-    ['a tensor of two shapes', withNode('fc', { bias: 'bn1.bias' }), /the shape of bn1.bias/],
+    ['a tensor of two shapes', withNode('fc', { bias: 'bn1.bias' }), /the dtype and shape of bn1.bias/],
     [
       'no aliases',
       changed((json) => ({ ...json, aliases: undefined })),

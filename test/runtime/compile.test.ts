@@ -32,8 +32,8 @@ describe('compile options', () => {
     [
       'a dtype that the device lacks',
       'UNSUPPORTED',
-      /"reference" does not compute in int8/,
-      { device: 'reference', dtype: 'int8' },
+      /"reference" does not compute in bfloat16/,
+      { device: 'reference', dtype: 'bfloat16' },
     ],
     ['an empty batch', 'INVALID_ARGUMENT', /from 1 to/, { maxBatch: 0 }],
     ['NaN', 'INVALID_ARGUMENT', /maxBatch but received NaN/, { maxBatch: Number.NaN }],

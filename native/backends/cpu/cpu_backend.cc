@@ -45,8 +45,10 @@ class CpuBackendImpl final : public Backend {
                                                    std::to_string(options.threads));
     }
     const int threads = options.threads > 0 ? options.threads : cpu::AvailableParallelism();
+    graph = Optimize(std::move(graph));
+    if (options.dtype == DType::kInt8) graph = Quantize(std::move(graph));
     try {
-      return std::make_shared<cpu::CpuPlan>(Optimize(std::move(graph)), kernels, threads, options);
+      return std::make_shared<cpu::CpuPlan>(std::move(graph), kernels, threads, options);
     } catch (...) {
       std::rethrow_exception(cpu::TranslateException());
     }

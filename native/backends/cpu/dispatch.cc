@@ -13,14 +13,24 @@ void AddRows(std::vector<KernelRow>& rows, const KernelsOfRow& kernels, DType dt
   rows.push_back({&kernels.peak, dtype, needs});
 }
 
+void AddInt8Rows(std::vector<KernelRow>& rows, const Int8Kernels& kernels, Features needs) {
+  rows.push_back({&kernels, DType::kInt8, needs});
+  rows.push_back({&kernels.pool, DType::kInt8, needs});
+}
+
 std::vector<KernelRow> AllRows() {
   std::vector<KernelRow> rows;
   AddRows(rows, kFloat32Scalar, DType::kFloat32, 0);
+  AddInt8Rows(rows, kInt8Scalar, 0);
 #if defined(__aarch64__)
   AddRows(rows, kFloat32Neon, DType::kFloat32, kNeon);
 #elif defined(__x86_64__)
   AddRows(rows, kFloat32Avx2, DType::kFloat32, kAvx2Fma);
   AddRows(rows, kFloat32Avx512, DType::kFloat32, kAvx512);
+  AddInt8Rows(rows, kInt8Avx2, kAvx2Fma);
+  AddInt8Rows(rows, kInt8AvxVnni, kAvx2Fma | kAvxVnni);
+  AddInt8Rows(rows, kInt8Avx512Vnni, kAvx512 | kAvx512Vnni);
+  AddInt8Rows(rows, kInt8Amx, kAvx512 | kAmxInt8);
 #endif
   return rows;
 }
@@ -42,6 +52,7 @@ KernelTable::KernelTable(Features features) {
                    [&](const PoolKernels* kernels) { set.pool = kernels; },
                    [&](const ElementwiseKernels* kernels) { set.elementwise = kernels; },
                    [&](const PeakKernels* kernels) { set.peak = kernels; },
+                   [&](const Int8Kernels* kernels) { set.int8 = kernels; },
                },
                row.kernels);
   }

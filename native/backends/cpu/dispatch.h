@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "native/backends/cpu/cpu_features.h"
+#include "native/backends/cpu/kernels/int8_kernels.h"
 #include "native/backends/cpu/kernels/kernels.h"
 #include "native/tensor.h"
 
@@ -14,7 +15,7 @@ namespace resnet_native::cpu {
 // in dispatch.cc.
 struct KernelRow {
   std::variant<const ConvKernels*, const WinogradKernels*, const PoolKernels*, const ElementwiseKernels*,
-               const PeakKernels*>
+               const PeakKernels*, const Int8Kernels*>
       kernels;
   DType dtype;
   Features needs;
@@ -30,9 +31,10 @@ struct KernelSet {
   const PoolKernels* pool = nullptr;
   const ElementwiseKernels* elementwise = nullptr;
   const PeakKernels* peak = nullptr;
+  const Int8Kernels* int8 = nullptr;  // of kInt8, which has no others but pool
 
   // Whether a network can be computed with them.
-  bool IsComplete() const { return conv && pool && elementwise; }
+  bool IsComplete() const { return int8 || (conv && pool && elementwise); }
 };
 
 // The kernels that a plan is made of, by the data type that they work on.

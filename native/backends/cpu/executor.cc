@@ -7,6 +7,7 @@
 
 #include "native/backends/cpu/arithmetic.h"
 #include "native/backends/cpu/steps/elementwise_steps.h"
+#include "native/backends/cpu/steps/int8_steps.h"
 
 namespace resnet_native::cpu {
 namespace {
@@ -81,7 +82,13 @@ void Executor::StoreOutputs(NodeId node, const Layout& layout, const RunRequest&
   const std::vector<NodeId>& outputs = plan_->graph().outputs;
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (outputs[i] != node) continue;
-    StoreNchw(plan_->ElementwiseOf(node), ViewOf(node, layout), pool_, request.outputs[i]);
+    const TensorView result = ViewOf(node, layout);
+    const KernelTable& kernels = plan_->kernels();
+    if (const auto& quantization = plan_->graph().nodes[node].quantization) {
+      StoreDequantizedNchw(kernels, result, *quantization, pool_, request.outputs[i]);
+    } else {
+      StoreNchw(*kernels[result.dtype].elementwise, result, pool_, request.outputs[i]);
+    }
   }
 }
 

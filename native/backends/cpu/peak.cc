@@ -6,6 +6,7 @@
 #include <numeric>
 #include <vector>
 
+#include "native/backends/cpu/aligned_buffer.h"
 #include "native/backends/cpu/cpu_features.h"
 #include "native/backends/cpu/dispatch.h"
 #include "native/backends/cpu/thread_pool.h"
@@ -29,22 +30,42 @@ double SecondsOf(const Work& work) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// In every try each thread has one share of the work; a try in which one thread took two is slow and does not
-// count.
-double MeasureGflops(const PeakKernels& kernels, ThreadPool& pool) {
+// The rate at which all threads do rounds of some operations each: 1e9 of them a second. In every try each
+// thread has one share of the work; a try in which one thread took two is slow and does not count.
+template <class Work>
+double MeasureRate(ThreadPool& pool, int64_t operations, const Work& work) {
   const auto run = [&](int64_t rounds) {
-    return SecondsOf([&] {
-      pool.ParallelFor(pool.threads(), [&](int64_t, int) {
-        alignas(64) float values[64] = {1e-3f};
-        kernels.multiply_add(rounds, values);
-      });
-    });
+    return SecondsOf([&] { pool.ParallelFor(pool.threads(), [&](int64_t, int) { work(rounds); }); });
   };
-  int64_t rounds = 1000;
+  int64_t rounds = 1;
   while (run(rounds) < kTrySeconds) rounds *= 2;
   double best = run(rounds);
   for (int i = 1; i < kTries; ++i) best = std::min(best, run(rounds));
-  return static_cast<double>(rounds * kernels.flops_per_round * pool.threads()) / best / 1e9;
+  return static_cast<double>(rounds * operations * pool.threads()) / best / 1e9;
+}
+
+double MeasureGflops(const PeakKernels& kernels, ThreadPool& pool) {
+  return MeasureRate(pool, kernels.flops_per_round, [&](int64_t rounds) {
+    alignas(64) float values[64] = {1e-3f};
+    kernels.multiply_add(rounds, values);
+  });
+}
+
+// Tiles are multiplied from memory, so this is the kernel on what the first-level cache holds.
+double MeasureInt8Gops(const Int8Kernels& kernels, ThreadPool& pool) {
+  constexpr int64_t kSteps = 64;
+  const std::vector<uint8_t> x(kernels.max_pixels * kSteps * 4, 1);
+  const AlignedBuffer weights(kSteps * kInt8Panel * 4);
+  const int64_t operations = int64_t{2} * kernels.max_pixels * kInt8Panel * kSteps * 4;
+  return MeasureRate(pool, operations, [&](int64_t rounds) {
+    AlignedBuffer sums(kernels.max_pixels * kInt8Panel * sizeof(int32_t));
+    if (kernels.enter) kernels.enter();
+    for (int64_t i = 0; i < rounds; ++i) {
+      kernels.sums({x.data(), kSteps * 4, kernels.max_pixels, weights.As<int8_t>(), kSteps,
+                    kInt8Panel / kInt8Block, sums.As<int32_t>()});
+    }
+    if (kernels.leave) kernels.leave();
+  });
 }
 
 double MeasureBandwidth(ThreadPool& pool) {
@@ -68,7 +89,8 @@ Peak MeasurePeak(int threads) {
   if (threads < 1) throw Error(ErrorCode::kInvalidArgument, "expected at least one thread to measure");
   ThreadPool pool(threads);
   const KernelTable kernels(FeaturesFor(SelectIsa()));
-  return {MeasureGflops(*kernels[DType::kFloat32].peak, pool), MeasureBandwidth(pool)};
+  return {MeasureGflops(*kernels[DType::kFloat32].peak, pool),
+          MeasureInt8Gops(*kernels[DType::kInt8].int8, pool), MeasureBandwidth(pool)};
 }
 
 }  // namespace resnet_native::cpu

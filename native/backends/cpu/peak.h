@@ -5,6 +5,7 @@ namespace resnet_native::cpu {
 // What this machine can do at best: the roofline that kernels are held against.
 struct Peak {
   double float32_gflops;  // a multiply-add counts as two
+  double int8_gops;       // of the kernels on tiles in the first-level cache
   double bandwidth;       // GB/s of reading memory that no cache holds
 };
 

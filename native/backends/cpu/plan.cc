@@ -12,7 +12,8 @@ namespace {
 // activation.
 bool ReadsInputItself(const Node& node, size_t operand) {
   return operand == 0 && node.inputs[0] == 0 &&
-         (std::holds_alternative<Conv2dOp>(node.op) || std::holds_alternative<NormalizeOp>(node.op));
+         (std::holds_alternative<Conv2dOp>(node.op) || std::holds_alternative<NormalizeOp>(node.op) ||
+          std::holds_alternative<QuantizeOp>(node.op));
 }
 
 bool NeedsInputStep(const Graph& graph) {
@@ -49,7 +50,10 @@ CpuPlan::CpuPlan(Graph graph, const KernelTable& kernels, int threads, const Com
     Node& node = graph_.nodes[i];
     step_options.usual_y = usual.empty() ? TensorShape{options.max_batch, 14, 14} : usual[i];
     const StepTypes types{types_[i == 0 ? 0 : node.inputs[0]], types_[i]};
-    steps_[i] = MakeStep(node.op, i > 0 && ReadsInputItself(node, 0), types, step_options);
+    const auto id = static_cast<NodeId>(i);
+    steps_[i] = WorksOnBytes(graph_, id)
+                    ? MakeInt8Step(graph_, id, step_options)
+                    : MakeStep(node.op, i > 0 && ReadsInputItself(node, 0), types, step_options);
     ReleaseWeights(node.op);
   }
 }

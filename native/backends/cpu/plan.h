@@ -25,7 +25,7 @@ class CpuPlan final : public Plan {
   const Step* StepOf(NodeId node) const { return steps_[node].get(); }
   // Of the node's result.
   DType TypeOf(NodeId node) const { return types_[node]; }
-  const ElementwiseKernels& ElementwiseOf(NodeId node) const { return *kernels_[types_[node]].elementwise; }
+  const KernelTable& kernels() const { return kernels_; }
 
  private:
   Graph graph_;

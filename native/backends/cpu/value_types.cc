@@ -5,6 +5,13 @@
 namespace resnet_native::cpu {
 
 std::vector<DType> ResultTypes(const Graph& graph, DType compute) {
+  if (compute == DType::kInt8) {
+    std::vector<DType> types;
+    for (const Node& node : graph.nodes) {
+      types.push_back(node.quantization ? DType::kUint8 : DType::kFloat32);
+    }
+    return types;
+  }
   std::vector<bool> read(graph.nodes.size(), false);
   for (const Node& node : graph.nodes) {
     for (NodeId input : node.inputs) read[input] = true;

@@ -165,6 +165,9 @@ Operation Network::OperationOf(NodeId id, const std::vector<TensorShape>& shapes
                         [&](const ZeroPadShortcutOp& op) -> Operation {
                           return ZeroPadShortcut{dtype, x.n, x.h, x.w, channels, op.out_channels, op.stride};
                         },
+                        [](const auto&) -> Operation {
+                          throw Error(ErrorCode::kInternal, "CUDA networks are not quantised by the passes");
+                        },
                     },
                     node.op);
 }

@@ -49,9 +49,13 @@ WeightImage::Places WeightImage::AddConvolution(const Conv2dOp& op, DType dtype,
 
 WeightImage::Places WeightImage::AddLinear(const LinearOp& op, DType dtype) {
   Places places;
-  places.filters = Reserve(op.weight.size * ElementSize(dtype));
+  const int64_t count = static_cast<int64_t>(op.filters.values.size);
+  places.filters = Reserve(static_cast<size_t>(count) * ElementSize(dtype));
   void* to = bytes_.data() + places.filters;
-  for (size_t i = 0; i < op.weight.size; ++i) StoreAs(dtype, to, static_cast<int64_t>(i), op.weight[i]);
+  for (int64_t i = 0; i < count; ++i) {
+    const double scale = op.filters.Scale(static_cast<int>(i / op.in_features));
+    StoreAs(dtype, to, i, static_cast<float>(op.filters.values[i] * scale));
+  }
   AddBias(op.bias, op.out_features, dtype, &places);
   return places;
 }

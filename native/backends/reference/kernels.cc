@@ -3,44 +3,21 @@
 #include <cmath>
 #include <limits>
 
+#include "native/backends/reference/loops.h"
+
 namespace resnet_native::reference {
 namespace {
 
 // NaN stays NaN, as in torch: a comparison with NaN is false.
 double ReluOf(double x) { return x < 0 ? 0 : x; }
 
-// Calls body(n, h, w, c, index) for each element of an NHWC tensor, in order of memory.
-template <class Body>
-void ForEach(const TensorShape& shape, Body body) {
-  int64_t index = 0;
-  for (int64_t n = 0; n < shape.n; ++n) {
-    for (int64_t h = 0; h < shape.h; ++h) {
-      for (int64_t w = 0; w < shape.w; ++w) {
-        for (int64_t c = 0; c < shape.c; ++c) body(n, h, w, c, index++);
-      }
-    }
-  }
-}
-
-// Calls body(kernel_h, kernel_w, h, w) for the taps of output pixel (oh, ow) that lie inside the image.
-template <class Body>
-void ForEachTap(const Window& window, const TensorShape& x, int64_t oh, int64_t ow, Body body) {
-  for (int kh = 0; kh < window.kernel_h; ++kh) {
-    const int64_t h = oh * window.stride_h - window.pad_h + int64_t{kh} * window.dilation_h;
-    if (h < 0 || h >= x.h) continue;
-    for (int kw = 0; kw < window.kernel_w; ++kw) {
-      const int64_t w = ow * window.stride_w - window.pad_w + int64_t{kw} * window.dilation_w;
-      if (w >= 0 && w < x.w) body(kh, kw, h, w);
-    }
-  }
-}
-
 double ConvAt(const Conv2dOp& op, const View& x, int64_t n, int64_t oh, int64_t ow, int64_t o) {
   const int64_t in_per_group = op.in_channels / op.groups;
   const int64_t first_channel = o / (op.out_channels / op.groups) * in_per_group;
   const double scale = op.filters.Scale(static_cast<int>(o));
   double sum = op.bias.empty() ? 0.0 : op.bias[o];
-  ForEachTap(op.window, x.shape, oh, ow, [&](int kh, int kw, int64_t h, int64_t w) {
+  ForEachTap(op.window, oh, ow, [&](int kh, int kw, int64_t h, int64_t w) {
+    if (!IsInside(x.shape, h, w)) return;
     for (int64_t i = 0; i < in_per_group; ++i) {
       const int64_t tap = ((o * in_per_group + i) * op.window.kernel_h + kh) * op.window.kernel_w + kw;
       const float filter = static_cast<float>(op.filters.values[tap] * scale);
@@ -57,8 +34,7 @@ void LoadInput(const InputBatch& input, const ChannelAffine* normalize, float* y
   const auto* floats = static_cast<const float*>(input.data);
   const TensorShape shape{input.n, input.h, input.w, input.c};
   ForEach(shape, [&](int64_t n, int64_t h, int64_t w, int64_t c, int64_t index) {
-    const bool nchw = input.layout == Layout::kNchw;
-    const int64_t from = nchw ? ((n * input.c + c) * input.h + h) * input.w + w : index;
+    const int64_t from = input.layout == Layout::kNchw ? NchwIndex(shape, n, h, w, c) : index;
     if (input.dtype == DType::kFloat32) {
       y[index] = floats[from];
     } else if (normalize) {
@@ -94,7 +70,8 @@ void Relu(const View& x, float* y) {
 void MaxPool2d(const MaxPool2dOp& op, const View& x, const TensorShape& y_shape, float* y) {
   ForEach(y_shape, [&](int64_t n, int64_t oh, int64_t ow, int64_t c, int64_t index) {
     float best = -std::numeric_limits<float>::infinity();
-    ForEachTap(op.window, x.shape, oh, ow, [&](int, int, int64_t h, int64_t w) {
+    ForEachTap(op.window, oh, ow, [&](int, int, int64_t h, int64_t w) {
+      if (!IsInside(x.shape, h, w)) return;
       const float value = x.At(n, h, w, c);
       if (value > best || std::isnan(value)) best = value;
     });
@@ -117,9 +94,11 @@ void Flatten(const View& x, float* y) { StoreOutput(x, y); }
 void Linear(const LinearOp& op, const View& x, float* y) {
   for (int64_t n = 0; n < x.shape.n; ++n) {
     for (int64_t o = 0; o < op.out_features; ++o) {
+      const double scale = op.filters.Scale(static_cast<int>(o));
       double sum = op.bias.empty() ? 0.0 : op.bias[o];
       for (int64_t i = 0; i < op.in_features; ++i) {
-        sum += static_cast<double>(x.data[n * op.in_features + i]) * op.weight[o * op.in_features + i];
+        const float weight = static_cast<float>(op.filters.values[o * op.in_features + i] * scale);
+        sum += static_cast<double>(x.data[n * op.in_features + i]) * weight;
       }
       y[n * op.out_features + o] = static_cast<float>(sum);
     }
@@ -142,7 +121,7 @@ void ZeroPadShortcut(const ZeroPadShortcutOp& op, const View& x, const TensorSha
 void StoreOutput(const View& x, float* y) {
   const TensorShape& shape = x.shape;
   ForEach(shape, [&](int64_t n, int64_t h, int64_t w, int64_t c, int64_t index) {
-    y[((n * shape.c + c) * shape.h + h) * shape.w + w] = x.data[index];
+    y[NchwIndex(shape, n, h, w, c)] = x.data[index];
   });
 }
 

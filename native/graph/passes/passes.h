@@ -22,7 +22,13 @@ Graph FuseEpilogue(Graph graph);
 // padding stays zero after normalisation, as torch pads.
 Graph FoldNormalize(Graph graph);
 
-// All of the above, in the order that lets each find the most.
+// int8 where calibration has found scales: convolutions and fully connected layers with int8 filters, whose
+// inputs have a scale, multiply bytes (quantization.h), and what lies between them works on bytes as well.
+// The rest stays float32, with explicit conversions at the seams: so a layer is kept in higher precision by
+// its filters. Comes after Optimize; throws kInvalidArgument if no node has a scale.
+Graph Quantize(Graph graph);
+
+// All but Quantize, in the order that lets each find the most.
 Graph Optimize(Graph graph);
 
 }  // namespace resnet_native

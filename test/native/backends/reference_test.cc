@@ -83,7 +83,7 @@ TEST(Reference, TheHeadPoolsFlattensAndMultiplies) {
   const NodeId pool = b.Add("avgpool", {0}, GlobalAvgPoolOp{});
   const NodeId flat = b.Add("flatten", {pool}, FlattenOp{});
   const NodeId fc =
-      b.Add("fc", {flat}, LinearOp{2, 3, Weight::Own({1, 0, 0, 1, 1, 1}), Weight::Own({0, 0, 100})}, 3);
+      b.Add("fc", {flat}, LinearOp{2, 3, {Weight::Own({1, 0, 0, 1, 1, 1}), {}}, Weight::Own({0, 0, 100})}, 3);
   const OwnedInput x{{2, 1, 2, 2}, {1, 10, 3, 30, 5, 50, 7, 70}, {}};
   EXPECT_EQ(RunOne(b, fc, x), (std::vector<float>{2, 20, 122, 6, 60, 166}));
 }
@@ -122,10 +122,10 @@ TEST(Reference, TimesItsStepsAndStopsWhenCancelled) {
   EXPECT_THROW(testing::RunAndWait(*context, request), Error);
 }
 
-TEST(Reference, ComputesInFloat32Only) {
+TEST(Reference, ComputesInFloat32AndInt8Only) {
   GraphBuilder b(1);
   CompileOptions options;
-  options.dtype = DType::kInt8;
+  options.dtype = DType::kBfloat16;
   EXPECT_THROW(ReferenceBackend().Compile(b.Build({b.Add("relu", {0}, ReluOp{})}), options), Error);
 }
 

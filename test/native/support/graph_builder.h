@@ -41,9 +41,11 @@ class GraphBuilder {
   NodeId Linear(const std::string& name, NodeId x, int in_features, int out_features) {
     return Add(
         name, {x},
-        LinearOp{in_features, out_features,
-                 Uniform(static_cast<size_t>(in_features) * out_features, 1.0f / std::sqrt(in_features)),
-                 Uniform(out_features, 1.0f)},
+        LinearOp{
+            in_features,
+            out_features,
+            {Uniform(static_cast<size_t>(in_features) * out_features, 1.0f / std::sqrt(in_features)), {}},
+            Uniform(out_features, 1.0f)},
         out_features);
   }
 
@@ -60,6 +62,16 @@ class GraphBuilder {
     return graph_;
   }
 
+  Graph BuildNamed(const std::vector<std::string>& outputs) {
+    std::vector<NodeId> ids;
+    for (const std::string& name : outputs) {
+      for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+        if (graph_.nodes[i].name == name) ids.push_back(static_cast<NodeId>(i));
+      }
+    }
+    return Build(std::move(ids));
+  }
+
   Weight Uniform(size_t size, float spread, float centre = 0.0f) {
     std::uniform_real_distribution<float> distribution(centre - spread, centre + spread);
     std::vector<float> values(size);
@@ -72,6 +84,14 @@ class GraphBuilder {
   Graph graph_;
   std::vector<int> channels_;
 };
+
+// Says of all filters that they are int8, as those of a quantised file.
+inline void MakeFiltersInt8(Graph& graph) {
+  for (Node& node : graph.nodes) {
+    if (auto* conv = std::get_if<Conv2dOp>(&node.op)) conv->filters.int8 = true;
+    if (auto* linear = std::get_if<LinearOp>(&node.op)) linear->filters.int8 = true;
+  }
+}
 
 // A strided basic block with a projection: conv-bn-relu-conv-bn + conv-bn, add, relu.
 inline NodeId AddBlock(GraphBuilder& b, const std::string& name, NodeId x, int channels) {

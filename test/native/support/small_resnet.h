@@ -24,14 +24,7 @@ inline Graph SmallResNet(std::vector<std::string> outputs = {"fc"}) {
   x = b.Add("pool", {x}, GlobalAvgPoolOp{});
   x = b.Add("flatten", {x}, FlattenOp{});
   b.Linear("fc", x, 40, 10);
-  const Graph all = b.Build({0});
-  std::vector<NodeId> ids;
-  for (const std::string& name : outputs) {
-    for (size_t i = 0; i < all.nodes.size(); ++i) {
-      if (all.nodes[i].name == name) ids.push_back(static_cast<NodeId>(i));
-    }
-  }
-  return b.Build(ids);
+  return b.BuildNamed(outputs);
 }
 
 }  // namespace resnet_native::testing

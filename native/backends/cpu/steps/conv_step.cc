@@ -26,8 +26,8 @@ ConvStep::ConvStep(const Conv2dOp& op, DType dtype, const StepOptions& options)
 
 ConvStep::ConvStep(const LinearOp& op, DType dtype, const StepOptions& options)
     : relu_(false),
-      filters_({Filters{op.weight, {}}, op.bias, op.in_features, op.out_features}, dtype,
-               *options.kernels[dtype].conv, options.pool) {}
+      filters_({op.filters, op.bias, op.in_features, op.out_features}, dtype, *options.kernels[dtype].conv,
+               options.pool) {}
 
 int64_t ConvStep::Macs(const TensorShape& y) const {
   return y.elements() * filters_.taps() * filters_.channels();

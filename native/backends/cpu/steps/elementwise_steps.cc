@@ -87,7 +87,7 @@ void ZeroPadShortcutStep::Run(const StepRun& run) const {
       char* to = run.y.At(row * y.w * y.c);
       for (int64_t w = 0; w < y.w; ++w, from += stride_ * x_bytes, to += y_bytes) {
         std::copy_n(from, x_bytes, to);
-        std::fill(to + x_bytes, to + y_bytes, 0);
+        std::fill(to + x_bytes, to + y_bytes, zero_);
       }
     }
   });

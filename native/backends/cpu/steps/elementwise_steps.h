@@ -64,13 +64,16 @@ class AddStep final : public Step {
 
 class ZeroPadShortcutStep final : public Step {
  public:
-  explicit ZeroPadShortcutStep(const ZeroPadShortcutOp& op) : stride_(op.stride) {}
+  // `zero`: the byte that zeros are made of.
+  explicit ZeroPadShortcutStep(const ZeroPadShortcutOp& op, char zero = 0)
+      : stride_(op.stride), zero_(zero) {}
 
   void Run(const StepRun& run) const override;
   std::string Kernel() const override { return "copy"; }
 
  private:
   const int stride_;
+  const char zero_;
 };
 
 class FlattenStep final : public Step {

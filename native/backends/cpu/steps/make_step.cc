@@ -40,6 +40,9 @@ std::unique_ptr<Step> MakeStep(const Op& op, bool from_input, const StepTypes& t
           [&](const LinearOp& op) -> Result { return std::make_unique<ConvStep>(op, types.x, options); },
           [&](const AddOp& op) -> Result { return std::make_unique<AddStep>(op, types.x, options); },
           [&](const ZeroPadShortcutOp& op) -> Result { return std::make_unique<ZeroPadShortcutStep>(op); },
+          [](const auto&) -> Result {
+            throw Error(ErrorCode::kInternal, "an operation on bytes has no step of another type");
+          },
       },
       op);
 }

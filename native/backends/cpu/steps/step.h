@@ -64,7 +64,13 @@ struct StepOptions {
   TensorShape usual_y;  // the step's result for the largest batch of images of the usual size
 };
 
-// The step for an operation. `from_input`: its first input is the run's input, not an activation; only
+// Whether a node of a quantised graph reads bytes or makes them. Then MakeInt8Step is for it.
+bool WorksOnBytes(const Graph& graph, NodeId id);
+
+// The step for such a node. Throws kInvalidArgument for weights that are no numbers.
+std::unique_ptr<Step> MakeInt8Step(const Graph& graph, NodeId id, const StepOptions& options);
+
+// The step for any other operation. `from_input`: its first input is the run's input, not an activation; only
 // convolutions, InputOp and NormalizeOp can read that.
 std::unique_ptr<Step> MakeStep(const Op& op, bool from_input, const StepTypes& types,
                                const StepOptions& options);

@@ -138,7 +138,7 @@ TEST_P(ConvStepTest, LinearMatchesReference) {
     x.shape.rank = 2;
     const TensorShape y{linear.n, 1, 1, linear.out_features, 2};
     const Conv2dOp conv = RandomConv(linear.in_features, linear.out_features, Square(1));
-    const LinearOp op{linear.in_features, linear.out_features, conv.filters.values, conv.bias};
+    const LinearOp op{linear.in_features, linear.out_features, {conv.filters.values, {}}, conv.bias, {}};
     Conv2dOp unscaled = conv;
     unscaled.filters.channel_scale.clear();
     std::vector<float> expected(y.elements());

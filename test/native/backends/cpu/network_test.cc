@@ -141,7 +141,7 @@ TEST(CpuNetwork, KeepsNoWeightsBesideThePackedOnes) {
   std::vector<std::weak_ptr<const void>> owners;
   for (const Node& node : graph.nodes) {
     if (const auto* conv = std::get_if<Conv2dOp>(&node.op)) owners.push_back(conv->filters.values.owner);
-    if (const auto* linear = std::get_if<LinearOp>(&node.op)) owners.push_back(linear->weight.owner);
+    if (const auto* linear = std::get_if<LinearOp>(&node.op)) owners.push_back(linear->filters.values.owner);
   }
   const auto plan = CpuBackend().Compile(std::move(graph), {});
   ASSERT_EQ(owners.size(), 6u);

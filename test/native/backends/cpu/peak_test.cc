@@ -24,6 +24,7 @@ TEST(Peak, KernelsMakeTheMultiplyAddsThatTheyCount) {
 TEST(Peak, IsMeasured) {
   const Peak peak = MeasurePeak(2);
   EXPECT_GT(peak.float32_gflops, 0);
+  EXPECT_GT(peak.int8_gops, 0);
   EXPECT_GT(peak.bandwidth, 0);
 }
 

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "native/backends/cpu/aligned_buffer.h"
+#include "native/backends/cpu/kernels/int8_kernels.h"
+#include "native/backends/cpu/thread_pool.h"
+#include "native/graph/graph.h"
+#include "native/graph/quantization.h"
+
+namespace resnet_native::cpu {
+
+// What is packed. The input channels that an output channel sees are those of its group.
+struct Int8FilterSource {
+  const Filters& filters;
+  const Weight& bias;
+  const std::string& node_name;  // for errors
+  int64_t in_channels, out_channels;
+  int groups = 1, taps = 1;
+  Quantization x;
+  std::optional<Quantization> residual, y;
+};
+
+// int8 weights as the kernels read them, and what follows the sums.
+//
+// The input channels are cut into ranges, for each of which the pixels under the taps lie together as one row
+// of a matrix: [taps][channels of the range], filled up to `steps` × 4 bytes. Without groups there is one
+// range. With groups that divide a block of 16 channels, every block of outputs has the range of its 16
+// inputs, with zeros for the products between groups; with other groups, each group has its own panels.
+class Int8PackedFilters {
+ public:
+  struct Panel {
+    int64_t first_out = 0;
+    int channels = 0;         // outputs, up to 64
+    int blocks = 0;           // of 16
+    int64_t first_range = 0;  // of its first block
+  };
+
+  // Throws kInvalidArgument for weights that are no numbers.
+  Int8PackedFilters(const Int8FilterSource& source, const Int8Kernels& kernels, ThreadPool& pool);
+
+  const std::vector<Panel>& panels() const { return panels_; }
+  int64_t ranges() const { return ranges_; }
+  int64_t range_channels() const { return range_channels_; }
+  bool block_ranges() const { return block_ranges_; }  // each block has a range of its own
+  int64_t steps() const { return steps_; }
+  int64_t row_bytes() const { return 4 * steps_; }
+  int64_t bytes() const { return static_cast<int64_t>(weights_.size()); }
+
+  const int8_t* Weights(int64_t panel, int block) const {
+    return weights_.As<int8_t>() + (panel * kBlocksOfPanel + block) * steps_ * kInt8Panel;
+  }
+  const float* Multiplier(int64_t panel) const { return finish_.As<float>() + panel * 2 * kInt8Panel; }
+  const float* Offset(int64_t panel) const { return Multiplier(panel) + kInt8Panel; }
+  float residual_multiplier() const { return residual_multiplier_; }
+
+ private:
+  static constexpr int kBlocksOfPanel = kInt8Panel / kInt8Block;
+
+  void MakePanels(const Int8FilterSource& source);
+  void Pack(const Int8FilterSource& source, const Int8Filters& filters, const Requantization& to,
+            int64_t panel);
+
+  std::vector<Panel> panels_;
+  int64_t ranges_ = 1, range_channels_ = 0, steps_ = 0;
+  bool block_ranges_ = false;
+  float residual_multiplier_ = 0;
+  AlignedBuffer weights_, finish_;
+};
+
+}  // namespace resnet_native::cpu

@@ -1,0 +1,137 @@
+#include "native/backends/cpu/kernels/int8_kernels.h"
+
+// int8 in plain loops, which the compiler turns into the vectors of the instruction set that the file is
+// compiled for. Its arithmetic is exact or IEEE, so no order of operations shows.
+
+namespace resnet_native::cpu {
+namespace {
+
+inline __attribute__((always_inline)) uint8_t ToByte(float y) {
+  const float positive = y > 0.0f ? y : 0.0f;  // NaN becomes 0
+  const float clamped = positive < 255.0f ? positive : 255.0f;
+  return static_cast<uint8_t>(static_cast<int32_t>(__builtin_rintf(clamped)));
+}
+
+inline __attribute__((always_inline)) float ReluIf(bool relu, float y) { return relu && y < 0.0f ? 0.0f : y; }
+
+template <bool kResidual>
+void PlainFinishPixel(const Int8Finish& f, const int32_t* sums, const uint8_t* residual, float* y) {
+  for (int c = 0; c < f.channels; ++c) {
+    y[c] = __builtin_fmaf(static_cast<float>(sums[c]), f.multiplier[c], f.offset[c]);
+    if (kResidual) y[c] = __builtin_fmaf(static_cast<float>(residual[c]), f.residual_multiplier, y[c]);
+  }
+}
+
+void PlainFinish(const Int8Finish& f) {
+  for (int i = 0; i < f.pixels; ++i) {
+    float values[kInt8Panel];
+    const int32_t* sums = f.sums + i * kInt8Panel;
+    if (f.residual) {
+      PlainFinishPixel<true>(f, sums, f.residual + i * f.y_stride, values);
+    } else {
+      PlainFinishPixel<false>(f, sums, nullptr, values);
+    }
+    if (f.to_bytes) {
+      auto* y = static_cast<uint8_t*>(f.y) + i * f.y_stride;
+      for (int c = 0; c < f.channels; ++c) y[c] = ToByte(values[c]);
+    } else {
+      auto* y = static_cast<float*>(f.y) + i * f.y_stride;
+      for (int c = 0; c < f.channels; ++c) y[c] = ReluIf(f.relu, values[c]);
+    }
+  }
+}
+
+void PlainRescale(const Int8Rescale& r) {
+  constexpr int64_t kPiece = 256;
+  for (int64_t first = 0; first < r.count; first += kPiece) {
+    const int64_t count = r.count - first < kPiece ? r.count - first : kPiece;
+    float values[kPiece];
+    for (int64_t i = 0; i < count; ++i) {
+      values[i] = __builtin_fmaf(static_cast<float>(r.a[first + i]), r.multiplier, r.offset);
+    }
+    if (r.b) {
+      for (int64_t i = 0; i < count; ++i) {
+        values[i] = __builtin_fmaf(static_cast<float>(r.b[first + i]), r.other, values[i]);
+      }
+    }
+    if (r.to_bytes) {
+      auto* y = static_cast<uint8_t*>(r.y) + first;
+      for (int64_t i = 0; i < count; ++i) y[i] = ToByte(values[i]);
+    } else {
+      auto* y = static_cast<float*>(r.y) + first;
+      for (int64_t i = 0; i < count; ++i) y[i] = ReluIf(r.relu, values[i]);
+    }
+  }
+}
+
+template <int kBytes>
+inline __attribute__((always_inline)) void CopyChunk(const uint8_t* from, uint8_t* to) {
+  __builtin_memcpy(to, from, kBytes);
+}
+
+// The last chunk overlaps the one before it, where there is one.
+inline __attribute__((always_inline)) void CopyRow(const uint8_t* from, int64_t bytes, uint8_t* to) {
+  int64_t i = 0;
+  for (; i + 64 <= bytes; i += 64) CopyChunk<64>(from + i, to + i);
+  for (; i + 16 <= bytes; i += 16) CopyChunk<16>(from + i, to + i);
+  if (i == bytes) return;
+  if (bytes >= 16) return CopyChunk<16>(from + bytes - 16, to + bytes - 16);
+  for (; i < bytes; ++i) to[i] = from[i];
+}
+
+void PlainCopyRows(const uint8_t* from, int64_t stride, int rows, int64_t bytes, uint8_t* to) {
+  for (int row = 0; row < rows; ++row, from += stride, to += bytes) CopyRow(from, bytes, to);
+}
+
+void PlainQuantize(const float* x, int64_t count, float inverse, float zero_point, uint8_t* y) {
+  for (int64_t i = 0; i < count; ++i) y[i] = ToByte(__builtin_fmaf(x[i], inverse, zero_point));
+}
+
+void PlainDequantize(const uint8_t* x, int64_t count, float scale, int zero_point, float* y) {
+  for (int64_t i = 0; i < count; ++i) y[i] = static_cast<float>(x[i] - zero_point) * scale;
+}
+
+// The largest of `channels` channels, at most a panel, which stay in registers where their number is known.
+inline __attribute__((always_inline)) void MaxOfChannels(const char* const* x, int64_t count, int64_t first,
+                                                         int64_t channels, uint8_t* y) {
+  uint8_t largest[kInt8Panel] = {};
+  for (int64_t i = 0; i < count; ++i) {
+    const auto* pixel = reinterpret_cast<const uint8_t*>(x[i]) + first;
+    for (int64_t c = 0; c < channels; ++c) largest[c] = largest[c] < pixel[c] ? pixel[c] : largest[c];
+  }
+  for (int64_t c = 0; c < channels; ++c) y[first + c] = largest[c];
+}
+
+void PlainMax(const char* const* x, int64_t count, int64_t channels, void* result) {
+  auto* y = static_cast<uint8_t*>(result);
+  int64_t c = 0;
+  for (; c + kInt8Panel <= channels; c += kInt8Panel) MaxOfChannels(x, count, c, kInt8Panel, y);
+  if (c < channels) MaxOfChannels(x, count, c, channels - c, y);
+}
+
+void PlainSumPixels(const uint8_t* x, int64_t pixels, int64_t stride, int64_t channels, int32_t* sums) {
+  for (int64_t i = 0; i < pixels; ++i, x += stride) {
+    for (int64_t c = 0; c < channels; ++c) sums[c] += x[c];
+  }
+}
+
+// A row of the dispatch table that is plain but for its sums and, perhaps, what follows them.
+constexpr Int8Kernels MakeInt8Kernels(const char* isa, int max_pixels, void (*sums)(const Int8Tile&)) {
+  return {isa,
+          max_pixels,
+          1,
+          1,
+          nullptr,
+          nullptr,
+          sums,
+          PlainFinish,
+          PlainRescale,
+          PlainCopyRows,
+          PlainQuantize,
+          PlainDequantize,
+          PlainSumPixels,
+          {isa, PlainMax, nullptr}};
+}
+
+}  // namespace
+}  // namespace resnet_native::cpu

@@ -1,0 +1,143 @@
+#include "native/backends/cpu/steps/int8_steps.h"
+
+#include <algorithm>
+
+#include "native/backends/cpu/arithmetic.h"
+
+namespace resnet_native::cpu {
+namespace {
+
+// Enough work to be worth waking a thread for.
+constexpr int64_t kChunk = 1 << 14;
+
+// Calls body(first, count) for pieces of [0, total).
+template <class Body>
+void ForEachPiece(ThreadPool& pool, int64_t total, const Body& body) {
+  pool.ParallelFor(CeilDiv(total, kChunk),
+                   [&](int64_t i, int) { body(i * kChunk, std::min(kChunk, total - i * kChunk)); });
+}
+
+}  // namespace
+
+QuantizeInputStep::QuantizeInputStep(int channels, const std::optional<ChannelAffine>& normalize,
+                                     const Quantization& to, const StepOptions& options)
+    : channels_(channels),
+      to_(to),
+      pixels_(QuantizedPixels(channels, normalize, to)),
+      kernels_(*options.kernels[DType::kInt8].int8) {}
+
+size_t QuantizeInputStep::ScratchBytes(const TensorShape& x, const TensorShape&, int) const {
+  return static_cast<size_t>(x.w);
+}
+
+void QuantizeInputStep::Run(const StepRun& run) const {
+  const int64_t rows = run.input.n * run.input.h, row_size = run.input.w * channels_;
+  const int64_t piece = std::max<int64_t>(kChunk / row_size, 1);
+  run.pool.ParallelFor(CeilDiv(rows, piece), [&](int64_t i, int thread) {
+    for (int64_t row = i * piece; row < std::min(rows, (i + 1) * piece); ++row) {
+      QuantizeRow(run.input, row, run.scratch.Of<uint8_t>(thread), run.y.As<uint8_t>() + row * row_size);
+    }
+  });
+}
+
+void QuantizeInputStep::QuantizeRow(const InputBatch& input, int64_t row, uint8_t* scratch,
+                                    uint8_t* y) const {
+  const int64_t row_size = input.w * channels_;
+  const auto quantize = [&](const float* x, int64_t count, uint8_t* to) {
+    kernels_.quantize(x, count, 1.0f / to_.scale, static_cast<float>(to_.zero_point), to);
+  };
+  if (input.dtype == DType::kUint8) {
+    const auto* x = static_cast<const uint8_t*>(input.data) + row * row_size;
+    for (int64_t i = 0; i < row_size; i += channels_) {
+      for (int64_t c = 0; c < channels_; ++c) y[i + c] = pixels_[c][x[i + c]];
+    }
+  } else if (input.layout == Layout::kNhwc) {
+    quantize(static_cast<const float*>(input.data) + row * row_size, row_size, y);
+  } else {
+    const int64_t n = row / input.h, h = row % input.h;
+    for (int64_t c = 0; c < channels_; ++c) {
+      quantize(static_cast<const float*>(input.data) + ((n * channels_ + c) * input.h + h) * input.w, input.w,
+               scratch);
+      for (int64_t w = 0; w < input.w; ++w) y[w * channels_ + c] = scratch[w];
+    }
+  }
+}
+
+void QuantizeStep::Run(const StepRun& run) const {
+  ForEachPiece(run.pool, run.x.shape.elements(), [&](int64_t first, int64_t count) {
+    kernels_.quantize(run.x.As<float>() + first, count, 1.0f / to_.scale, static_cast<float>(to_.zero_point),
+                      run.y.As<uint8_t>() + first);
+  });
+}
+
+void DequantizeStep::Run(const StepRun& run) const {
+  ForEachPiece(run.pool, run.x.shape.elements(), [&](int64_t first, int64_t count) {
+    kernels_.dequantize(run.x.As<uint8_t>() + first, count, from_.scale, from_.zero_point,
+                        run.y.As<float>() + first);
+  });
+}
+
+Int8RescaleStep::Int8RescaleStep(const Quantization& a, const std::optional<Quantization>& b,
+                                 const std::optional<Quantization>& y, bool relu, const StepOptions& options)
+    : to_(RequantizeSum(a, b, y)), relu_(relu), kernels_(*options.kernels[DType::kInt8].int8) {}
+
+void Int8RescaleStep::Run(const StepRun& run) const {
+  ForEachPiece(run.pool, run.x.shape.elements(), [&](int64_t first, int64_t count) {
+    kernels_.rescale(
+        {run.x.As<uint8_t>() + first, run.residual.data ? run.residual.As<uint8_t>() + first : nullptr, count,
+         to_.multiplier[0], to_.residual_multiplier, to_.offset[0], run.y.At(first), to_.to_bytes, relu_});
+  });
+}
+
+void Int8GlobalAvgPoolStep::Run(const StepRun& run) const {
+  const TensorShape& x = run.x.shape;
+  const int64_t blocks = CeilDiv(x.c, kInt8Panel), pixels = x.h * x.w;
+  const Requantization to = RequantizeMean(x_, pixels, y_);
+  alignas(kCacheLine) float multiplier[kInt8Panel], offset[kInt8Panel];
+  std::fill_n(multiplier, kInt8Panel, to.multiplier[0]);
+  std::fill_n(offset, kInt8Panel, to.offset[0]);
+  run.pool.ParallelFor(x.n * blocks, [&](int64_t item, int) {
+    const int64_t n = item / blocks, first = item % blocks * kInt8Panel;
+    const auto channels = static_cast<int>(std::min<int64_t>(kInt8Panel, x.c - first));
+    alignas(kCacheLine) int32_t sums[kInt8Panel] = {};
+    kernels_.sum_pixels(run.x.As<uint8_t>() + n * pixels * x.c + first, pixels, x.c, channels, sums);
+    kernels_.finish({sums, 1, channels, multiplier, offset, nullptr, 0, run.y.At(n * x.c + first), x.c,
+                     to.to_bytes, false});
+  });
+}
+
+void Int8FlattenStep::Run(const StepRun& run) const {
+  const TensorShape& x = run.x.shape;
+  const int64_t pixels = x.h * x.w;
+  run.pool.ParallelFor(x.n, [&](int64_t n, int) {
+    const auto* from = run.x.As<uint8_t>() + n * pixels * x.c;
+    auto* to = run.y.As<uint8_t>() + n * pixels * x.c;
+    for (int64_t i = 0; i < pixels; ++i) {
+      for (int64_t c = 0; c < x.c; ++c) to[c * pixels + i] = from[i * x.c + c];
+    }
+  });
+}
+
+void StoreDequantizedNchw(const KernelTable& kernels, const TensorView& x, const Quantization& from,
+                          ThreadPool& pool, float* y) {
+  constexpr int64_t kChannels = 64, kPixels = 64;
+  const TensorShape& shape = x.shape;
+  const int64_t pixels = shape.h * shape.w, blocks = CeilDiv(shape.c, kChannels);
+  pool.ParallelFor(shape.n * blocks, [&](int64_t item, int) {
+    const int64_t n = item / blocks, first = item % blocks * kChannels;
+    const int64_t channels = std::min(kChannels, shape.c - first);
+    alignas(kCacheLine) float floats[kPixels * kChannels];
+    for (int64_t p = 0; p < pixels; p += kPixels) {
+      const int64_t count = std::min(kPixels, pixels - p);
+      for (int64_t i = 0; i < count; ++i) {
+        const auto* bytes = x.As<uint8_t>() + (n * pixels + p + i) * shape.c + first;
+        kernels[DType::kInt8].int8->dequantize(bytes, channels, from.scale, from.zero_point,
+                                               floats + i * kChannels);
+      }
+      kernels[DType::kFloat32].elementwise->transpose(floats, count, channels, kChannels, pixels,
+                                                      y + (n * shape.c + first) * pixels + p);
+    }
+  });
+}
+
+}  // namespace resnet_native::cpu

@@ -1,0 +1,56 @@
+#include "native/backends/cpu/steps/elementwise_steps.h"
+#include "native/backends/cpu/steps/int8_conv_step.h"
+#include "native/backends/cpu/steps/int8_steps.h"
+#include "native/backends/cpu/steps/pool_steps.h"
+#include "native/graph/overloaded.h"
+
+namespace resnet_native::cpu {
+
+bool WorksOnBytes(const Graph& graph, NodeId id) {
+  const Node& node = graph.nodes[id];
+  return node.quantization || (!node.inputs.empty() && graph.nodes[node.inputs[0]].quantization);
+}
+
+std::unique_ptr<Step> MakeInt8Step(const Graph& graph, NodeId id, const StepOptions& options) {
+  using Result = std::unique_ptr<Step>;
+  const Node& node = graph.nodes[id];
+  const Node& first = graph.nodes[node.inputs[0]];
+  const Quantization x = first.quantization.value_or(Quantization{});
+  const auto residual = node.inputs.size() > 1 ? graph.nodes[node.inputs[1]].quantization : std::nullopt;
+  const auto& y = node.quantization;
+  return std::visit(
+      Overloaded{
+          [&](const Conv2dOp& op) -> Result {
+            return std::make_unique<Int8ConvStep>(op, node.name, residual, y, options);
+          },
+          [&](const LinearOp& op) -> Result {
+            return std::make_unique<Int8ConvStep>(op, node.name, y, options);
+          },
+          [&](const QuantizeOp& op) -> Result {
+            if (node.inputs[0] != 0) return std::make_unique<QuantizeStep>(*y, options);
+            const int channels = std::get<InputOp>(first.op).channels;
+            return std::make_unique<QuantizeInputStep>(channels, op.input_normalize, *y, options);
+          },
+          [&](const DequantizeOp&) -> Result { return std::make_unique<DequantizeStep>(x, options); },
+          [&](const MaxPool2dOp& op) -> Result {
+            return std::make_unique<MaxPoolStep>(op, DType::kInt8, options);
+          },
+          [&](const GlobalAvgPoolOp&) -> Result {
+            return std::make_unique<Int8GlobalAvgPoolStep>(x, y, options);
+          },
+          [&](const ReluOp&) -> Result {
+            return std::make_unique<Int8RescaleStep>(x, std::nullopt, y, true, options);
+          },
+          [&](const AddOp& op) -> Result {
+            return std::make_unique<Int8RescaleStep>(x, residual, y, op.relu, options);
+          },
+          [&](const FlattenOp&) -> Result { return std::make_unique<Int8FlattenStep>(); },
+          [&](const ZeroPadShortcutOp& op) -> Result {
+            return std::make_unique<ZeroPadShortcutStep>(op, static_cast<char>(x.zero_point));
+          },
+          [](const auto&) -> Result { throw Error(ErrorCode::kInternal, "an operation has no int8 form"); },
+      },
+      node.op);
+}
+
+}  // namespace resnet_native::cpu

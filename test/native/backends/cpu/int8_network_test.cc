@@ -1,0 +1,201 @@
+#include <gtest/gtest.h>
+
+#include "native/backends/cpu/dispatch.h"
+#include "native/backends/cpu/plan.h"
+#include "native/graph/passes/passes.h"
+#include "test/native/support/graph_builder.h"
+#include "test/native/support/run.h"
+
+// int8 on every row of kernels gives the bits of the reference: integer sums are exact, and what follows them
+// is a fixed sequence of IEEE operations.
+
+namespace resnet_native {
+namespace {
+
+using testing::AddBlock;
+using testing::GraphBuilder;
+using testing::OwnedInput;
+using testing::RandomInput;
+using testing::RunAndWait;
+
+struct Row {
+  std::string name;
+  cpu::Features features;
+};
+
+class Int8Network : public ::testing::TestWithParam<Row> {
+ protected:
+  void SetUp() override {
+    if (GetParam().features & ~cpu::MachineFeatures()) {
+      GTEST_SKIP() << "this CPU or build lacks " << GetParam().name;
+    }
+  }
+
+  // Runs on the row with 1 and 3 threads, and on the reference.
+  void ExpectSameBits(const Graph& graph, const OwnedInput& input, Layout layout = Layout::kNhwc) {
+    CompileOptions options;
+    options.dtype = DType::kInt8;
+    const auto expected = testing::RunGraph(ReferenceBackend(), graph, input, options, layout);
+    for (int threads : {1, 3}) {
+      const auto plan = std::make_shared<cpu::CpuPlan>(
+          Quantize(Optimize(graph)), cpu::KernelTable(GetParam().features), threads, options);
+      const auto actual = Run(plan, input, layout);
+      ASSERT_EQ(actual.size(), expected.size());
+      for (size_t i = 0; i < expected.size(); ++i) {
+        EXPECT_EQ(actual[i], expected[i]) << "output " << i << " with " << threads << " threads";
+      }
+    }
+  }
+
+ private:
+  static std::vector<std::vector<float>> Run(const std::shared_ptr<const Plan>& plan, const OwnedInput& input,
+                                             Layout layout) {
+    const auto shapes = InferShapes(plan->graph(), input.shape.n, input.shape.h, input.shape.w);
+    std::vector<std::vector<float>> outputs;
+    for (NodeId id : plan->graph().outputs) outputs.emplace_back(shapes[id].elements());
+    RunRequest request;
+    request.input = input.Batch(layout);
+    for (auto& output : outputs) request.outputs.push_back(output.data());
+    RunAndWait(*plan->NewContext(plan), request);
+    return outputs;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(, Int8Network,
+                         ::testing::Values(Row{"scalar", 0}, Row{"avx2", cpu::kAvx2Fma},
+                                           Row{"avxvnni", cpu::kAvx2Fma | cpu::kAvxVnni},
+                                           Row{"avx512vnni", cpu::kAvx2Fma | cpu::kAvx512 | cpu::kAvx512Vnni},
+                                           Row{"amx", cpu::kAvx2Fma | cpu::kAvx512 | cpu::kAvx512Vnni |
+                                                          cpu::kAmxInt8}),
+                         [](const auto& info) { return info.param.name; });
+
+// Every node gets a scale, under which some of its values are clamped.
+Graph Calibrated(Graph graph, float scale = 0.02f) {
+  testing::MakeFiltersInt8(graph);
+  for (Node& node : graph.nodes) {
+    node.scale = scale;
+    scale = scale > 0.03f ? 0.011f : scale * 1.21f;
+  }
+  return graph;
+}
+
+const ChannelAffine kNormalize{{1 / 58.4f, 1 / 57.1f, 1 / 57.4f}, {-2.1f, -2.0f, -1.8f}};
+
+struct ConvCase {
+  int64_t n, h, w;
+  int in, out;
+  Window window;
+  int groups = 1;
+};
+
+// A convolution of every form between two others, with a residual and a ReLU.
+Graph ConvGraph(const ConvCase& conv, bool residual) {
+  GraphBuilder b(5);
+  const NodeId x = b.Add("relu0", {b.Conv("first", 0, conv.in)}, ReluOp{});
+  NodeId y = b.Conv("conv", x, conv.out, conv.window, conv.groups, true);
+  if (residual) {
+    const Window pointwise{1, 1, conv.window.stride_h, conv.window.stride_w};
+    y = b.Add("add", {y, b.Conv("other", x, conv.out, pointwise)}, AddOp{});
+  }
+  y = b.Add("relu1", {y}, ReluOp{});
+  return Calibrated(b.Build({b.Conv("last", y, 3), y}));
+}
+
+Window Square(int kernel, int stride = 1, int pad = 0, int dilation = 1) {
+  return {kernel, kernel, stride, stride, pad, pad, dilation, dilation};
+}
+
+TEST_P(Int8Network, ConvolutionsOfAwkwardShapes) {
+  const std::vector<ConvCase> cases = {
+      {1, 1, 1, 1, 1, Square(1)},         {1, 5, 7, 3, 10, Square(3, 1, 1)},
+      {2, 9, 9, 64, 64, Square(1)},       {2, 9, 5, 64, 70, Square(3, 1, 1)},
+      {1, 8, 8, 128, 130, Square(1)},     {1, 11, 13, 20, 33, Square(3, 2, 1)},
+      {3, 6, 6, 65, 129, Square(1, 2)},   {1, 12, 12, 7, 17, Square(5, 3, 2, 2)},
+      {1, 7, 7, 192, 64, Square(3, 1, 1)}};
+  for (const ConvCase& conv : cases) {
+    SCOPED_TRACE(std::to_string(conv.in) + "->" + std::to_string(conv.out));
+    const bool same_size = conv.window.pad_h * 2 == conv.window.kernel_h - 1 && conv.window.dilation_h == 1;
+    ExpectSameBits(ConvGraph(conv, same_size), RandomInput({conv.n, conv.h, conv.w, 5}));
+  }
+}
+
+TEST_P(Int8Network, GroupedConvolutions) {
+  for (const auto& [channels, groups] : std::vector<std::pair<int, int>>{
+           {128, 32}, {40, 10}, {24, 24}, {64, 8}, {48, 3}, {128, 4}, {60, 3}, {96, 2}}) {
+    SCOPED_TRACE(std::to_string(channels) + " in " + std::to_string(groups));
+    ExpectSameBits(ConvGraph({2, 7, 6, channels, channels, Square(3, 1, 1), groups}, true),
+                   RandomInput({2, 7, 6, 5}));
+    ExpectSameBits(ConvGraph({1, 7, 6, channels, channels, Square(3, 2, 1), groups}, false),
+                   RandomInput({1, 7, 6, 5}));
+  }
+  ExpectSameBits(ConvGraph({1, 7, 6, 32, 64, Square(3, 1, 1), 8}, false), RandomInput({1, 7, 6, 5}));
+}
+
+Graph SmallResNet(std::vector<std::string> outputs) {
+  GraphBuilder b;
+  NodeId x = b.Add("normalize", {0}, NormalizeOp{kNormalize});
+  x = b.BatchNorm("bn1", b.Conv("conv1", x, 16, {7, 7, 2, 2, 3, 3, 1, 1}));
+  x = b.Add("relu", {x}, ReluOp{});
+  x = b.Add("maxpool", {x}, MaxPool2dOp{{3, 3, 2, 2, 1, 1, 1, 1}});
+  x = AddBlock(b, "layer1", x, 24);
+  const NodeId shortcut = b.Add("shortcut", {x}, ZeroPadShortcutOp{2, 40}, 40);
+  NodeId y = b.Conv("grouped", x, 40, {3, 3, 2, 2, 1, 1, 1, 1}, 4, true);
+  x = b.Add("add", {y, shortcut}, AddOp{});
+  y = b.Add("standalone", {x, b.Add("relu2", {x}, ReluOp{})}, AddOp{});
+  x = b.Add("pool", {y}, GlobalAvgPoolOp{});
+  x = b.Add("flatten", {x}, FlattenOp{});
+  b.Linear("fc", x, 40, 10);
+  Graph graph = Calibrated(b.BuildNamed(outputs));
+  graph.nodes[0].scale = graph.nodes[1].scale;  // what is normalised is calibrated under both names
+  return graph;
+}
+
+TEST_P(Int8Network, WholeNetworks) {
+  const Graph graph = SmallResNet({"fc"});
+  ExpectSameBits(graph, RandomInput({2, 45, 51, 3}, true));
+  ExpectSameBits(graph, RandomInput({3, 64, 32, 3}));
+  ExpectSameBits(graph, RandomInput({1, 39, 39, 3}), Layout::kNchw);
+}
+
+// Such an image is no error in int8, and the same on every row.
+TEST_P(Int8Network, NaNAndInfinityInTheInput) {
+  OwnedInput input = RandomInput({1, 45, 51, 3});
+  input.floats[7] = std::numeric_limits<float>::quiet_NaN();
+  input.floats[100] = std::numeric_limits<float>::infinity();
+  input.floats[101] = -std::numeric_limits<float>::infinity();
+  input.floats[102] = 3e38f;
+  ExpectSameBits(SmallResNet({"fc"}), input);
+}
+
+TEST_P(Int8Network, EveryCalibratedNodeCanBeAnOutput) {
+  ExpectSameBits(SmallResNet({"relu", "maxpool", "layer1.relu_1", "shortcut", "add", "relu2", "standalone",
+                              "pool", "flatten", "fc"}),
+                 RandomInput({2, 41, 37, 3}, true));
+}
+
+// What is flattened while it has an extent, and a value that nothing is added to.
+TEST_P(Int8Network, HeadsWithoutAPool) {
+  GraphBuilder b;
+  NodeId x = b.Add("relu", {b.Conv("conv", 0, 6, Square(3, 1, 1))}, ReluOp{});
+  x = b.Add("flatten", {x}, FlattenOp{});
+  ExpectSameBits(Calibrated(b.Build({b.Linear("fc", x, 6 * 20, 7)})), RandomInput({3, 4, 5, 3}));
+}
+
+// The largest sums that there can be: nothing saturates on the way.
+TEST_P(Int8Network, ExtremeValues) {
+  for (const float weight : {1.0f, -1.0f}) {
+    GraphBuilder b(64);
+    Conv2dOp op;
+    op.in_channels = op.out_channels = 64;
+    op.window = Square(3, 1, 1);
+    op.filters.values = Weight::Own(std::vector<float>(64 * 64 * 9, weight));
+    Graph graph = b.Build({b.Add("conv", {0}, op)});
+    testing::MakeFiltersInt8(graph);
+    graph.nodes[0].scale = 0.5f / 127;
+    OwnedInput input{{1, 5, 5, 64}, std::vector<float>(5 * 5 * 64, 100.0f), {}};
+    ExpectSameBits(graph, input);
+  }
+}
+
+}  // namespace
+}  // namespace resnet_native
