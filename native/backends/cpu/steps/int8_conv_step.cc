@@ -191,7 +191,7 @@ void Int8ConvStep::GatherPixel(const TensorView& x, int64_t n, int64_t oh, int64
   const uint8_t* image = x.As<uint8_t>() + n * x.shape.h * row_bytes;
   const bool inside = first_h >= 0 && first_h + window_.dilation_h * (window_.kernel_h - 1) < x.shape.h &&
                       first_w >= 0 && first_w + window_.kernel_w <= x.shape.w;
-  if (inside && filters_.ranges() == 1 && window_.dilation_w == 1) {
+  if (inside && filters_.range_channels() == in_channels_ && window_.dilation_w == 1) {
     kernels_.copy_rows(image + first_h * row_bytes + first_w * in_channels_, window_.dilation_h * row_bytes,
                        window_.kernel_h, window_.kernel_w * in_channels_, row);
     return;

@@ -121,7 +121,7 @@ TEST_P(Int8Network, ConvolutionsOfAwkwardShapes) {
 
 TEST_P(Int8Network, GroupedConvolutions) {
   for (const auto& [channels, groups] : std::vector<std::pair<int, int>>{
-           {128, 32}, {40, 10}, {24, 24}, {64, 8}, {48, 3}, {128, 4}, {60, 3}, {96, 2}}) {
+           {128, 32}, {40, 10}, {24, 24}, {64, 8}, {48, 3}, {128, 4}, {60, 3}, {96, 2}, {8, 4}, {16, 4}}) {
     SCOPED_TRACE(std::to_string(channels) + " in " + std::to_string(groups));
     ExpectSameBits(ConvGraph({2, 7, 6, channels, channels, Square(3, 1, 1), groups}, true),
                    RandomInput({2, 7, 6, 5}));
