@@ -17,14 +17,18 @@
 // between the runs so that both see the same neighbours and the same clock. Every step runs inside the whole
 // network: its weights and activations are as cold as they are in use.
 //
-//   conv_bench [--depth 50] [--batch 1] [--threads 1] [--rounds 15]
+//   conv_bench [--depth 50] [--batch 1] [--threads 1] [--rounds 15] [--dtype float32]
 
 namespace resnet_native::bench {
 namespace {
 
 struct Options {
   int depth = 50, batch = 1, threads = 1, rounds = 15;
+  DType dtype = DType::kFloat32;
 };
+
+constexpr const char* kUsage =
+    "usage: conv_bench [--depth 18|50] [--batch N] [--threads N] [--rounds N] [--dtype float32|bfloat16]";
 
 Options ParseOptions(int argc, char** argv) {
   Options options;
@@ -33,10 +37,13 @@ Options ParseOptions(int argc, char** argv) {
                                              {"--threads", &options.threads},
                                              {"--rounds", &options.rounds}};
   for (int i = 1; i < argc; i += 2) {
+    if (i + 1 < argc && argv[i] == std::string("--dtype")) {
+      options.dtype = argv[i + 1] == std::string("bfloat16") ? DType::kBfloat16 : DType::kFloat32;
+      continue;
+    }
     const auto option = known.find(argv[i]);
     if (option == known.end() || i + 1 == argc || std::atoi(argv[i + 1]) < 1) {
-      throw Error(ErrorCode::kInvalidArgument,
-                  "usage: conv_bench [--depth 18|50] [--batch N] [--threads N] [--rounds N]");
+      throw Error(ErrorCode::kInvalidArgument, kUsage);
     }
     *option->second = std::atoi(argv[i + 1]);
   }
@@ -119,7 +126,9 @@ int main(int argc, char** argv) {
   using namespace resnet_native;
   try {
     const bench::Options options = bench::ParseOptions(argc, argv);
-    const auto plan = CpuBackend().Compile(bench::BuildResNet(options.depth), {.max_batch = options.batch, .threads = options.threads});
+    const CompileOptions compile{
+        .dtype = options.dtype, .max_batch = options.batch, .threads = options.threads};
+    const auto plan = CpuBackend().Compile(bench::BuildResNet(options.depth), compile);
     const auto context = plan->NewContext(plan);
     bench::Print(options, plan->Describe(), bench::Measure(options, *plan, *context));
   } catch (const std::exception& error) {

@@ -123,6 +123,33 @@ export function relativeError(actual: Float32Array, expected: GoldenOutput): num
   return difference / largest;
 }
 
+/**
+ * The cosine between two batches of rows, each less its mean over the batch: what tells the pictures apart, and nothing
+ * that all answers share. 0 where one of them does not tell them apart at all.
+ */
+export function centredCosine(actual: ArrayLike<number>, expected: GoldenOutput): number {
+  const [rows = 0, columns = 0] = expected.shape;
+  let product = 0;
+  let actualNorm = 0;
+  let expectedNorm = 0;
+  for (let column = 0; column < columns; column++) {
+    const at = (values: ArrayLike<number>, row: number) => values[row * columns + column] as number;
+    const mean = (values: ArrayLike<number>) => {
+      let sum = 0;
+      for (let row = 0; row < rows; row++) sum += at(values, row);
+      return sum / rows;
+    };
+    const [actualMean, expectedMean] = [mean(actual), mean(expected.values)];
+    for (let row = 0; row < rows; row++) {
+      const [a, b] = [at(actual, row) - actualMean, at(expected.values, row) - expectedMean];
+      product += a * b;
+      actualNorm += a * a;
+      expectedNorm += b * b;
+    }
+  }
+  return actualNorm === 0 || expectedNorm === 0 ? 0 : product / Math.sqrt(actualNorm * expectedNorm);
+}
+
 function completeState(entries: readonly Entry[], statistics: StateDict): StateDict {
   const parameters = seededStateDict(entries);
   const counter = { dtype: 'int64', shape: [], data: BigInt64Array.of(1n) } as const;

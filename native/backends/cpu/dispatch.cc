@@ -22,8 +22,10 @@ std::vector<KernelRow> AllRows() {
   std::vector<KernelRow> rows;
   AddRows(rows, kFloat32Scalar, DType::kFloat32, 0);
   AddInt8Rows(rows, kInt8Scalar, 0);
+  AddRows(rows, kBfloat16Scalar, DType::kBfloat16, 0);
 #if defined(__aarch64__)
   AddRows(rows, kFloat32Neon, DType::kFloat32, kNeon);
+  AddRows(rows, kBfloat16Neon, DType::kBfloat16, kNeon);
 #elif defined(__x86_64__)
   AddRows(rows, kFloat32Avx2, DType::kFloat32, kAvx2Fma);
   AddRows(rows, kFloat32Avx512, DType::kFloat32, kAvx512);
@@ -31,6 +33,10 @@ std::vector<KernelRow> AllRows() {
   AddInt8Rows(rows, kInt8AvxVnni, kAvx2Fma | kAvxVnni);
   AddInt8Rows(rows, kInt8Avx512Vnni, kAvx512 | kAvx512Vnni);
   AddInt8Rows(rows, kInt8Amx, kAvx512 | kAmxInt8);
+  AddRows(rows, kBfloat16Avx2, DType::kBfloat16, kAvx2Fma);
+  AddRows(rows, kBfloat16Avx512, DType::kBfloat16, kAvx512);
+  AddRows(rows, kBfloat16Avx512Bf16, DType::kBfloat16, kAvx512 | kAvx512Bf16);
+  rows.push_back({&kTilesBfloat16, DType::kBfloat16, kAvx512 | kAvx512Bf16 | kAmxBf16});
 #endif
   return rows;
 }
@@ -48,6 +54,7 @@ KernelTable::KernelTable(Features features) {
     KernelSet& set = (*this)[row.dtype];
     std::visit(Overloaded{
                    [&](const ConvKernels* kernels) { set.conv = kernels; },
+                   [&](const TileConvKernels* kernels) { set.tiles = kernels; },
                    [&](const WinogradKernels* kernels) { set.winograd = kernels; },
                    [&](const PoolKernels* kernels) { set.pool = kernels; },
                    [&](const ElementwiseKernels* kernels) { set.elementwise = kernels; },

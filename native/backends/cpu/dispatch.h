@@ -14,8 +14,8 @@ namespace resnet_native::cpu {
 // and what the machine must have. A new data type, algorithm or tile unit is a struct in kernels.h and rows
 // in dispatch.cc.
 struct KernelRow {
-  std::variant<const ConvKernels*, const WinogradKernels*, const PoolKernels*, const ElementwiseKernels*,
-               const PeakKernels*, const Int8Kernels*>
+  std::variant<const ConvKernels*, const TileConvKernels*, const WinogradKernels*, const PoolKernels*,
+               const ElementwiseKernels*, const PeakKernels*, const Int8Kernels*>
       kernels;
   DType dtype;
   Features needs;
@@ -31,6 +31,7 @@ struct KernelSet {
   const PoolKernels* pool = nullptr;
   const ElementwiseKernels* elementwise = nullptr;
   const PeakKernels* peak = nullptr;
+  const TileConvKernels* tiles = nullptr;  // null where there are no tile units
   const Int8Kernels* int8 = nullptr;  // of kInt8, which has no others but pool
 
   // Whether a network can be computed with them.

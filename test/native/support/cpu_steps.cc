@@ -8,6 +8,7 @@
 #include "native/backends/cpu/kernels/kernels_of_row-inl.h"
 #include "native/backends/cpu/kernels/simd_generic.h"
 #include "native/backends/reference/kernels.h"
+#include "native/bfloat16.h"
 
 namespace resnet_native::cpu::testing {
 namespace {
@@ -16,7 +17,7 @@ constexpr KernelsOfRow kEmulated = MakeKernels<Float32Dot<SimdGeneric<16>>, 24, 
 
 // Floats behind a result that no step may write.
 constexpr size_t kGuard = 64;
-constexpr float kGuardValue = 12345.0f;
+constexpr float kGuardValue = 12288.0f;  // of few bits: any data type holds it
 
 std::vector<float> Magnitudes(std::vector<float> values) {
   for (float& value : values) value = std::abs(value);
@@ -27,23 +28,47 @@ Weight Magnitudes(const Weight& weight) {
   return Weight::Own(Magnitudes(std::vector<float>(weight.data, weight.data + weight.size)));
 }
 
-TensorView ViewOf(const float* data, const TensorShape& shape) {
-  return {reinterpret_cast<char*>(const_cast<float*>(data)), shape, DType::kFloat32};
-}
+// The elements of an activation as a step sees them.
+class Elements {
+ public:
+  Elements(const std::vector<float>& values, DType dtype) : dtype_(dtype) {
+    if (dtype == DType::kFloat32) {
+      floats_ = values;
+    } else {
+      for (float value : values) halves_.push_back(resnet_native::ToBfloat16(value));
+    }
+  }
+  TensorView View(const TensorShape& shape) {
+    void* data = dtype_ == DType::kFloat32 ? static_cast<void*>(floats_.data()) : halves_.data();
+    return {static_cast<char*>(data), shape, dtype_};
+  }
+  std::vector<float> Values() const {
+    std::vector<float> values = floats_;
+    for (uint16_t half : halves_) values.push_back(FromBfloat16(half));
+    return values;
+  }
+
+ private:
+  const DType dtype_;
+  std::vector<float> floats_;
+  std::vector<uint16_t> halves_;
+};
 
 std::vector<float> Run(const Step& step, ThreadPool& pool, const InputBatch& input, const Activation& x,
-                       const Activation* residual, const TensorShape& y) {
-  std::vector<float> result(y.elements() + kGuard, kGuardValue);
+                       const Activation* residual, const TensorShape& y, const StepTypes& types) {
+  const std::vector<float> guarded(y.elements() + kGuard, kGuardValue);
+  Elements result(guarded, types.y), x_elements(x.data, types.x);
+  Elements residual_elements(residual ? residual->data : std::vector<float>(), types.x);
   const size_t scratch_bytes = (step.ScratchBytes(x.shape, y, pool.threads()) + 63) / 64 * 64;
   AlignedBuffer scratch(scratch_bytes * pool.threads());
-  StepRun run{input, {}, {}, ViewOf(result.data(), y), pool, {scratch.data(), scratch_bytes}};
-  run.x = ViewOf(x.data.data(), x.shape);
-  if (residual) run.residual = ViewOf(residual->data.data(), residual->shape);
+  StepRun run{input, x_elements.View(x.shape), {}, result.View(y), pool, {scratch.data(), scratch_bytes}};
+  if (residual) run.residual = residual_elements.View(residual->shape);
   step.Run(run);
-  for (size_t i = y.elements(); i < result.size(); ++i)
-    EXPECT_EQ(result[i], kGuardValue) << "written behind the end";
-  result.resize(y.elements());
-  return result;
+  std::vector<float> values = result.Values();
+  for (size_t i = y.elements(); i < values.size(); ++i)
+    EXPECT_EQ(values[i], kGuardValue) << "written behind the end";
+  values.resize(y.elements());
+  return values;
 }
 
 }  // namespace
@@ -58,6 +83,22 @@ std::vector<IsaCase> AllIsas() {
   cases.back().kernels[DType::kFloat32] = {&kEmulated.conv, &kEmulated.winograd, &kEmulated.pool,
                                            &kEmulated.elementwise};
   return cases;
+}
+
+std::vector<IsaCase> AllBfloat16Rows() {
+  std::vector<IsaCase> cases;
+  for (Isa isa : {Isa::kScalar, Isa::kNeon, Isa::kAvx2, Isa::kAvx512, Isa::kAmx}) {
+    cases.push_back({IsaName(isa), {}, HasIsa(isa)});
+    if (HasIsa(isa)) cases.back().kernels = KernelTable(FeaturesFor(isa));
+  }
+  cases.push_back({"avx512_widened", {}, HasIsa(Isa::kAvx512)});
+  if (HasIsa(Isa::kAvx512)) cases.back().kernels = KernelTable(FeaturesFor(Isa::kAvx512) & ~kAvx512Bf16);
+  return cases;
+}
+
+std::vector<float> ToBfloat16(std::vector<float> values) {
+  for (float& value : values) value = FromBfloat16(resnet_native::ToBfloat16(value));
+  return values;
 }
 
 std::vector<float> Random(size_t size, uint32_t seed) {
@@ -90,22 +131,23 @@ Window Square(int kernel, int stride, int pad, int dilation) {
 }
 
 std::vector<float> RunStep(const Op& op, const KernelTable& kernels, int threads, const Activation& x,
-                           const Activation* residual, const TensorShape& y) {
+                           const Activation* residual, const TensorShape& y, const StepTypes& types) {
   ThreadPool pool(threads);
   // With little memory convolutions are direct; Winograd's have tests of their own.
-  return RunStep(*MakeStep(op, false, {}, {kernels, pool, MemoryMode::kLow}), pool, x, residual, y);
+  return RunStep(*MakeStep(op, false, types, {kernels, pool, MemoryMode::kLow}), pool, x, residual, y, types);
 }
 
 std::vector<float> RunStep(const Step& step, ThreadPool& pool, const Activation& x,
-                           const Activation* residual, const TensorShape& y) {
-  return Run(step, pool, InputBatch{}, x, residual, y);
+                           const Activation* residual, const TensorShape& y, const StepTypes& types) {
+  return Run(step, pool, InputBatch{}, x, residual, y, types);
 }
 
 std::vector<float> RunInputStep(const Op& op, const KernelTable& kernels, int threads,
-                                const InputBatch& input, const Activation* residual, const TensorShape& y) {
+                                const InputBatch& input, const Activation* residual, const TensorShape& y,
+                                const StepTypes& types) {
   ThreadPool pool(threads);
-  const std::unique_ptr<Step> step = MakeStep(op, true, {}, {kernels, pool});
-  return Run(*step, pool, input, {{input.n, input.h, input.w, input.c}, {}}, residual, y);
+  const std::unique_ptr<Step> step = MakeStep(op, true, types, {kernels, pool});
+  return Run(*step, pool, input, {{input.n, input.h, input.w, input.c}, {}}, residual, y, types);
 }
 
 std::vector<double> ConvTolerance(const Conv2dOp& op, const Activation& x, const Activation* residual,
@@ -124,6 +166,24 @@ std::vector<double> ConvTolerance(const Conv2dOp& op, const Activation& x, const
       static_cast<double>(op.window.kernel_h) * op.window.kernel_w * (op.in_channels / op.groups);
   std::vector<double> tolerance;
   for (float row_sum : row_sums) tolerance.push_back((k + 4) * std::ldexp(1.0, -24) * row_sum);
+  return tolerance;
+}
+
+Conv2dOp WithBfloat16Filters(Conv2dOp op) {
+  const size_t per_channel = op.filters.values.size / op.out_channels;
+  std::vector<float> rounded(op.filters.values.size);
+  for (size_t i = 0; i < rounded.size(); ++i) {
+    const double scale = op.filters.Scale(static_cast<int>(i / per_channel));
+    rounded[i] = static_cast<float>(op.filters.values[i] * scale);
+  }
+  op.filters = {Weight::Own(ToBfloat16(std::move(rounded))), {}};
+  return op;
+}
+
+std::vector<double> AndRounding(std::vector<double> tolerance, const std::vector<float>& expected) {
+  for (size_t i = 0; i < expected.size(); ++i) {
+    tolerance[i] += std::ldexp(std::abs(expected[i]) + tolerance[i], -8);
+  }
   return tolerance;
 }
 

@@ -19,6 +19,8 @@ struct IsaCase {
   bool available = false;
 };
 std::vector<IsaCase> AllIsas();
+// Every row for bfloat16, with and without the instructions for it.
+std::vector<IsaCase> AllBfloat16Rows();
 
 // A suite that runs once for each instruction set, and is skipped where the CPU lacks it.
 class EachIsa : public ::testing::TestWithParam<IsaCase> {
@@ -33,6 +35,13 @@ class EachIsa : public ::testing::TestWithParam<IsaCase> {
   INSTANTIATE_TEST_SUITE_P(, Suite, ::testing::ValuesIn(::resnet_native::cpu::testing::AllIsas()), \
                            [](const auto& info) { return info.param.name; })
 
+// The same over the rows for bfloat16.
+class EachBfloat16Row : public EachIsa {};
+#define RESNET_NATIVE_EACH_BFLOAT16_ROW(Suite)                                                             \
+  INSTANTIATE_TEST_SUITE_P(, Suite, ::testing::ValuesIn(::resnet_native::cpu::testing::AllBfloat16Rows()), \
+                           [](const auto& info) { return info.param.name; })
+
+// Values are kept in float whatever the steps' data type is: bfloat16 ones are rounded on their way in.
 struct Activation {
   TensorShape shape;
   std::vector<float> data;
@@ -48,15 +57,22 @@ Conv2dOp RandomConv(int in_channels, int out_channels, Window window, int groups
 // A square window.
 Window Square(int kernel, int stride = 1, int pad = 0, int dilation = 1);
 
+// The types of a step that reads and writes bfloat16.
+inline constexpr StepTypes kBfloat16Types{DType::kBfloat16, DType::kBfloat16};
+
+// Rounds each value to bfloat16.
+std::vector<float> ToBfloat16(std::vector<float> values);
+
 // Runs one step alone. `residual` may be null. What lies behind the result is checked to be untouched.
 std::vector<float> RunStep(const Op& op, const KernelTable& kernels, int threads, const Activation& x,
-                           const Activation* residual, const TensorShape& y);
+                           const Activation* residual, const TensorShape& y, const StepTypes& types = {});
 // The same for a step that is there already.
 std::vector<float> RunStep(const Step& step, ThreadPool& pool, const Activation& x,
-                           const Activation* residual, const TensorShape& y);
+                           const Activation* residual, const TensorShape& y, const StepTypes& types = {});
 // A step that reads the run's input.
 std::vector<float> RunInputStep(const Op& op, const KernelTable& kernels, int threads,
-                                const InputBatch& input, const Activation* residual, const TensorShape& y);
+                                const InputBatch& input, const Activation* residual, const TensorShape& y,
+                                const StepTypes& types = {});
 
 // The largest error that float32 arithmetic may make in each output of a convolution, with any order of sums.
 //
@@ -68,6 +84,12 @@ std::vector<float> RunInputStep(const Op& op, const KernelTable& kernels, int th
 // magnitudes.
 std::vector<double> ConvTolerance(const Conv2dOp& op, const Activation& x, const Activation* residual,
                                   const TensorShape& y);
+
+// A convolution whose filters, scaled, are rounded to bfloat16: what a step packs, for the reference.
+Conv2dOp WithBfloat16Filters(Conv2dOp op);
+
+// `tolerance` of a result that is then rounded to bfloat16, to 8 bits: by at most 2^-8 of what was computed.
+std::vector<double> AndRounding(std::vector<double> tolerance, const std::vector<float>& expected);
 
 // |expected - actual| ≤ tolerance, element by element; NaN nowhere.
 void ExpectWithin(const std::vector<float>& expected, const std::vector<float>& actual,

@@ -51,6 +51,39 @@ struct ConvKernels {
   const ConvKernel* grouped_table;
 };
 
+// Up to 32 output channels, whose weights lie together.
+struct TilePanel {
+  const char* weights;   // [taps][steps][tiles of 16 channels][16][64 bytes]
+  const float* bias;     // 32
+  int64_t input_offset;  // bytes from channel 0 to the first channel that it reads
+  int64_t first_out;
+  int channels;
+};
+
+// What tile units compute in one go: all pixels × panels. The pixels lie at equal distances; where these are
+// the pixels of several rows, some behind each row's end are computed in vain and not stored.
+struct TileConv {
+  const char* x;               // pixel 0
+  int64_t x_stride;            // bytes from one pixel to the next
+  const int64_t* tap_offsets;  // bytes
+  int64_t taps, steps;         // the sum runs over taps × steps of 64 bytes of channels
+  int64_t pixels;
+  int64_t row_pitch, row_width;  // pixel p of a row is stored if p % row_pitch < row_width
+  const TilePanel* panel;
+  int64_t panels;
+  const void* residual;  // null: none; lies as y
+  void* y;               // of stored pixel 0
+  int64_t y_stride;      // from one stored pixel to the next
+  bool relu;
+  bool float_y;  // y is float whatever the data type is
+};
+
+struct TileConvKernels {
+  const char* isa;
+  int channels_per_step;  // 64 bytes of them
+  void (*run)(const TileConv& conv);
+};
+
 // One tile of a Winograd convolution on its way back: its products, the epilogue and where the results go.
 struct WinogradOutputTile {
   const float* m;  // [position][channels]
@@ -125,5 +158,11 @@ extern const KernelsOfRow kFloat32Scalar;
 extern const KernelsOfRow kFloat32Neon;
 extern const KernelsOfRow kFloat32Avx2;
 extern const KernelsOfRow kFloat32Avx512;
+extern const TileConvKernels kTilesBfloat16;  // AMX
+extern const KernelsOfRow kBfloat16Scalar;
+extern const KernelsOfRow kBfloat16Neon;
+extern const KernelsOfRow kBfloat16Avx2;
+extern const KernelsOfRow kBfloat16Avx512;      // widened, as those above
+extern const KernelsOfRow kBfloat16Avx512Bf16;  // with the instructions for it
 
 }  // namespace resnet_native::cpu

@@ -46,6 +46,30 @@ struct SimdAvx2 {
     return FromBytes(_mm_load_si128(reinterpret_cast<const __m128i*>(bytes)));
   }
 
+  static inline __attribute__((always_inline)) T LowerHalf(T v) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(v), 16));
+  }
+  static inline __attribute__((always_inline)) T UpperHalf(T v) {
+    return _mm256_and_ps(v, _mm256_castsi256_ps(_mm256_set1_epi32(static_cast<int>(0xffff0000u))));
+  }
+  static inline __attribute__((always_inline)) T LoadBfloat16(const uint16_t* p) {
+    const __m128i halves = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
+  }
+  static inline __attribute__((always_inline)) T LoadBfloat16Partial(const uint16_t* p, int64_t count) {
+    alignas(16) uint16_t halves[8] = {};
+    for (int64_t i = 0; i < count; ++i) halves[i] = p[i];
+    return LoadBfloat16(halves);
+  }
+  static inline __attribute__((always_inline)) void StoreBfloat16(uint16_t* p, T v) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), ToBfloat16(v));
+  }
+  static inline __attribute__((always_inline)) void StoreBfloat16Partial(uint16_t* p, T v, int64_t count) {
+    alignas(16) uint16_t halves[8];
+    _mm_store_si128(reinterpret_cast<__m128i*>(halves), ToBfloat16(v));
+    for (int64_t i = 0; i < count; ++i) p[i] = halves[i];
+  }
+
   template <int kGroup, int kIndex>
   static inline __attribute__((always_inline)) T InGroup(T v) {
     static_assert(kGroup == 1 || kGroup == 2 || kGroup == 4 || kGroup == 8);
@@ -75,6 +99,16 @@ struct SimdAvx2 {
   }
 
  private:
+  static inline __attribute__((always_inline)) __m128i ToBfloat16(T v) {
+    const __m256i bits = _mm256_castps_si256(v);
+    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    const __m256i rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+    const __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
+    const __m256i is_nan = _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q));
+    const __m256i upper = _mm256_srli_epi32(_mm256_blendv_epi8(rounded, quiet, is_nan), 16);
+    const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(upper, upper), 0x08);
+    return _mm256_castsi256_si128(packed);
+  }
   static inline __attribute__((always_inline)) __m256i Mask(int64_t count) {
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), lane);

@@ -45,6 +45,26 @@ struct SimdAvx512 {
     return FromBytes(_mm_maskz_loadu_epi8(Mask(count), p));
   }
 
+  static inline __attribute__((always_inline)) T LowerHalf(T v) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(v), 16));
+  }
+  static inline __attribute__((always_inline)) T UpperHalf(T v) {
+    const __m512i mask = _mm512_set1_epi32(static_cast<int>(0xffff0000u));
+    return _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(v), mask));
+  }
+  static inline __attribute__((always_inline)) T LoadBfloat16(const uint16_t* p) {
+    return FromHalves(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  }
+  static inline __attribute__((always_inline)) T LoadBfloat16Partial(const uint16_t* p, int64_t count) {
+    return FromHalves(_mm256_maskz_loadu_epi16(Mask(count), p));
+  }
+  static inline __attribute__((always_inline)) void StoreBfloat16(uint16_t* p, T v) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), ToBfloat16(v));
+  }
+  static inline __attribute__((always_inline)) void StoreBfloat16Partial(uint16_t* p, T v, int64_t count) {
+    _mm256_mask_storeu_epi16(p, Mask(count), ToBfloat16(v));
+  }
+
   template <int kGroup, int kIndex>
   static inline __attribute__((always_inline)) T InGroup(T v) {
     static_assert(kGroup == 1 || kGroup == 2 || kGroup == 4 || kGroup == 8 || kGroup == 16);
@@ -88,9 +108,20 @@ struct SimdAvx512 {
     }
   }
 
- private:
+ protected:
   static inline __attribute__((always_inline)) __mmask16 Mask(int64_t count) {
     return static_cast<__mmask16>((1u << count) - 1);
+  }
+  static inline __attribute__((always_inline)) T FromHalves(__m256i halves) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+  }
+  static inline __attribute__((always_inline)) __m256i ToBfloat16(T v) {
+    const __m512i bits = _mm512_castps_si512(v);
+    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    const __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+    const __m512i quiet = _mm512_or_si512(bits, _mm512_set1_epi32(0x400000));
+    const __mmask16 is_nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
+    return _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_mask_mov_epi32(rounded, is_nan, quiet), 16));
   }
   static inline __attribute__((always_inline)) T FromBytes(__m128i bytes) {
     return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));

@@ -7,10 +7,13 @@
 //
 // Every simd_*.h defines the same static functions:
 //   T, kIsa, kLanes
-//   Load, LoadPartial (count lanes, the others 0), Store, StorePartial, Broadcast (of one float in memory),
-//   Zero Add, Mul, MulAdd (a * b + c), Relu (NaN stays NaN), Max (NaN if either is) LoadBytes,
-//   LoadBytesPartial: uint8 to float InGroup<kGroup, kIndex>: in each group of kGroup lanes, all become the
-//   group's lane kIndex Transpose: a block of kLanes × kLanes
+//   Load, LoadPartial (count lanes, the others 0), Store, StorePartial, Broadcast (of one float in memory)
+//   Zero, Add, Mul, MulAdd (a * b + c), Relu (NaN stays NaN), Max (NaN if either is)
+//   LoadBytes, LoadBytesPartial: uint8 to float
+//   LoadBfloat16, StoreBfloat16 (rounded to nearest even, NaN stays NaN) and their Partial
+//   LowerHalf, UpperHalf: of each lane's bits, as the bfloat16 that it is
+//   InGroup<kGroup, kIndex>: in each group of kGroup lanes, all become the group's lane kIndex
+//   Transpose: a block of kLanes × kLanes
 
 namespace resnet_native::cpu {
 namespace {
@@ -20,10 +23,12 @@ struct FloatVector;
 template <>
 struct FloatVector<4> {
   typedef float T __attribute__((vector_size(16)));
+  typedef uint32_t Bits __attribute__((vector_size(16)));
 };
 template <>
 struct FloatVector<16> {
   typedef float T __attribute__((vector_size(64)));
+  typedef uint32_t Bits __attribute__((vector_size(64)));
 };
 
 template <int kWidth>
@@ -31,6 +36,7 @@ struct SimdGeneric {
   static constexpr const char* kIsa = "scalar";
   static constexpr int kLanes = kWidth;
   using T = typename FloatVector<kWidth>::T;
+  using Bits = typename FloatVector<kWidth>::Bits;
 
   static inline __attribute__((always_inline)) T Zero() { return T{}; }
   static inline __attribute__((always_inline)) T Load(const float* p) {
@@ -67,6 +73,33 @@ struct SimdGeneric {
     T v = Zero();
     for (int64_t i = 0; i < count; ++i) v[i] = p[i];
     return v;
+  }
+
+  // Each lane's bits as the two bfloat16 that they are.
+  static inline __attribute__((always_inline)) T LowerHalf(T v) {
+    Bits bits = (Bits)v << 16;
+    return (T)bits;
+  }
+  static inline __attribute__((always_inline)) T UpperHalf(T v) {
+    Bits bits = (Bits)v & 0xffff0000u;
+    return (T)bits;
+  }
+  static inline __attribute__((always_inline)) T LoadBfloat16(const uint16_t* p) {
+    return LoadBfloat16Partial(p, kWidth);
+  }
+  static inline __attribute__((always_inline)) T LoadBfloat16Partial(const uint16_t* p, int64_t count) {
+    Bits bits = {};
+    for (int64_t i = 0; i < count; ++i) bits[i] = static_cast<uint32_t>(p[i]) << 16;
+    return (T)bits;
+  }
+  static inline __attribute__((always_inline)) void StoreBfloat16(uint16_t* p, T v) {
+    StoreBfloat16Partial(p, v, kWidth);
+  }
+  static inline __attribute__((always_inline)) void StoreBfloat16Partial(uint16_t* p, T v, int64_t count) {
+    const Bits bits = (Bits)v, rounded = bits + 0x7fff + ((bits >> 16) & 1);
+    for (int64_t i = 0; i < count; ++i) {
+      p[i] = static_cast<uint16_t>(v[i] == v[i] ? rounded[i] >> 16 : bits[i] >> 16 | 0x40);
+    }
   }
 
   template <int kGroup, int kIndex>

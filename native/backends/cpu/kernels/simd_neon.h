@@ -44,6 +44,33 @@ struct SimdNeon {
     return vcvtq_f32_u32(vld1q_u32(lanes));
   }
 
+  static inline __attribute__((always_inline)) T LowerHalf(T v) {
+    return vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(v), 16));
+  }
+  static inline __attribute__((always_inline)) T UpperHalf(T v) {
+    return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(v), vdupq_n_u32(0xffff0000u)));
+  }
+  static inline __attribute__((always_inline)) T LoadBfloat16(const uint16_t* p) {
+    return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16));
+  }
+  static inline __attribute__((always_inline)) T LoadBfloat16Partial(const uint16_t* p, int64_t count) {
+    uint16_t halves[4] = {};
+    for (int64_t i = 0; i < count; ++i) halves[i] = p[i];
+    return LoadBfloat16(halves);
+  }
+  static inline __attribute__((always_inline)) void StoreBfloat16(uint16_t* p, T v) {
+    const uint32x4_t bits = vreinterpretq_u32_f32(v);
+    const uint32x4_t odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
+    const uint32x4_t rounded = vaddq_u32(bits, vaddq_u32(odd, vdupq_n_u32(0x7fff)));
+    const uint32x4_t quiet = vorrq_u32(bits, vdupq_n_u32(0x400000));
+    vst1_u16(p, vshrn_n_u32(vbslq_u32(vceqq_f32(v, v), rounded, quiet), 16));
+  }
+  static inline __attribute__((always_inline)) void StoreBfloat16Partial(uint16_t* p, T v, int64_t count) {
+    uint16_t halves[4];
+    StoreBfloat16(halves, v);
+    for (int64_t i = 0; i < count; ++i) p[i] = halves[i];
+  }
+
   template <int kGroup, int kIndex>
   static inline __attribute__((always_inline)) T InGroup(T v) {
     static_assert(kGroup == 1 || kGroup == 2 || kGroup == 4);

@@ -29,5 +29,27 @@ struct Float32Storage {
   }
 };
 
+template <class V>
+struct Bfloat16Storage {
+  using Simd = V;
+  using T = typename V::T;
+  using Element = uint16_t;
+
+  static inline __attribute__((always_inline)) T Load(const uint16_t* p) { return V::LoadBfloat16(p); }
+  static inline __attribute__((always_inline)) T LoadPartial(const uint16_t* p, int64_t count) {
+    return V::LoadBfloat16Partial(p, count);
+  }
+  static inline __attribute__((always_inline)) T Broadcast(const uint16_t* p) {
+    const uint32_t bits = static_cast<uint32_t>(*p) << 16;
+    float value;
+    __builtin_memcpy(&value, &bits, sizeof value);
+    return V::Broadcast(&value);
+  }
+  static inline __attribute__((always_inline)) void Store(uint16_t* p, T v) { V::StoreBfloat16(p, v); }
+  static inline __attribute__((always_inline)) void StorePartial(uint16_t* p, T v, int64_t count) {
+    V::StoreBfloat16Partial(p, v, count);
+  }
+};
+
 }  // namespace
 }  // namespace resnet_native::cpu

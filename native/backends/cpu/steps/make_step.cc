@@ -2,6 +2,7 @@
 #include "native/backends/cpu/steps/elementwise_steps.h"
 #include "native/backends/cpu/steps/pool_steps.h"
 #include "native/backends/cpu/steps/stem_step.h"
+#include "native/backends/cpu/steps/tile_conv_step.h"
 #include "native/backends/cpu/steps/winograd_step.h"
 #include "native/graph/overloaded.h"
 
@@ -20,6 +21,9 @@ std::unique_ptr<Step> MakeStep(const Op& op, bool from_input, const StepTypes& t
                                                options);
           },
           [&](const Conv2dOp& op) -> Result {
+            if (options.kernels[types.y].tiles) {
+              return std::make_unique<TileConvStep>(op, from_input, types.y, options);
+            }
             if (from_input) return std::make_unique<StemStep>(op, types.y, options);
             if (const auto tile = ChooseWinograd(op, options.usual_y, options.memory)) {
               return std::make_unique<WinogradStep>(op, *tile, types.x, options);
@@ -37,7 +41,10 @@ std::unique_ptr<Step> MakeStep(const Op& op, bool from_input, const StepTypes& t
             return std::make_unique<GlobalAvgPoolStep>(types.x, options);
           },
           [&](const FlattenOp&) -> Result { return std::make_unique<FlattenStep>(options); },
-          [&](const LinearOp& op) -> Result { return std::make_unique<ConvStep>(op, types.x, options); },
+          [&](const LinearOp& op) -> Result {
+            if (options.kernels[types.x].tiles) return std::make_unique<TileConvStep>(op, types.x, options);
+            return std::make_unique<ConvStep>(op, types.x, options);
+          },
           [&](const AddOp& op) -> Result { return std::make_unique<AddStep>(op, types.x, options); },
           [&](const ZeroPadShortcutOp& op) -> Result { return std::make_unique<ZeroPadShortcutStep>(op); },
           [](const auto&) -> Result {

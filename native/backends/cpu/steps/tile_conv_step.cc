@@ -1,0 +1,186 @@
+#include "native/backends/cpu/steps/tile_conv_step.h"
+
+#include <algorithm>
+
+#include "native/backends/cpu/arithmetic.h"
+#include "native/backends/cpu/cpu_info.h"
+
+namespace resnet_native::cpu {
+namespace {
+
+constexpr int64_t kItemsPerThread = 4;
+constexpr int64_t kTilePixels = 16;
+
+// Few channels: then a whole row of the kernel goes into one step of the sum.
+bool JoinsColumns(const Conv2dOp& op, const TileConvKernels& kernels) {
+  return op.groups == 1 && op.window.dilation_w == 1 && op.window.kernel_w > 1 &&
+         int64_t{op.window.kernel_w} * op.in_channels <= kernels.channels_per_step;
+}
+
+FilterSource SourceOf(const Conv2dOp& op, const TileConvKernels& kernels) {
+  return {op.filters,         op.bias,
+          op.in_channels,     op.out_channels,
+          op.groups,          op.window.kernel_h,
+          op.window.kernel_w, JoinsColumns(op, kernels)};
+}
+
+FilterSource SourceOf(const LinearOp& op, const Filters& filters) {
+  return {filters, op.bias, op.in_features, op.out_features};
+}
+
+std::optional<InputReader> ReaderOf(const Conv2dOp& op, bool from_input, DType dtype,
+                                    const StepOptions& options) {
+  if (!from_input) return std::nullopt;
+  return InputReader(op.in_channels, op.input_normalize, dtype, *options.kernels[dtype].elementwise);
+}
+
+bool IsPixelByPixel(const Window& window) {
+  return window.IsPointwise() && window.stride_h == 1 && window.stride_w == 1;
+}
+
+}  // namespace
+
+TileConvStep::TileConvStep(const Conv2dOp& op, bool from_input, DType dtype, const StepOptions& options)
+    : window_(op.window),
+      in_channels_(op.in_channels),
+      macs_per_output_(int64_t{op.window.kernel_h} * op.window.kernel_w * op.in_channels / op.groups),
+      relu_(op.relu),
+      dtype_(dtype),
+      kernels_(*options.kernels[dtype].tiles),
+      filters_(SourceOf(op, kernels_), kernels_, options.pool),
+      direct_(!from_input && IsPixelByPixel(op.window) && filters_.readable_channels() == op.in_channels),
+      planes_(op.window, op.in_channels, ElementBytes(dtype),
+              RoundUp(std::max<int64_t>(filters_.readable_channels(), op.in_channels),
+                      kernels_.channels_per_step),
+              JoinsColumns(op, kernels_)),
+      reader_(ReaderOf(op, from_input, dtype, options)) {}
+
+TileConvStep::TileConvStep(const LinearOp& op, DType dtype, const StepOptions& options)
+    : in_channels_(op.in_features),
+      macs_per_output_(op.in_features),
+      relu_(false),
+      dtype_(dtype),
+      kernels_(*options.kernels[dtype].tiles),
+      filters_(SourceOf(op, Filters{op.weight, {}}), kernels_, options.pool),
+      direct_(filters_.readable_channels() == op.in_features),
+      planes_({}, op.in_features, ElementBytes(dtype), filters_.readable_channels(), false) {}
+
+std::string TileConvStep::Kernel() const {
+  return std::string(reader_ ? "stem " : "") + (direct_ ? "tiles " : "tiles over planes ") + kernels_.isa;
+}
+
+int64_t TileConvStep::Macs(const TensorShape& y) const { return y.elements() * macs_per_output_; }
+
+// A band's input is read once for each range of panels, the weights of a range once for each band: as little
+// of both as gives every thread a few items and keeps a band's input in the second-level cache.
+TileConvStep::Partition TileConvStep::ChoosePartition(const TensorShape& x, int64_t units,
+                                                      int threads) const {
+  const int64_t input = x.elements() * ElementBytes(dtype_), weights = filters_.bytes();
+  const auto panels = static_cast<int64_t>(filters_.panels().size());
+  const int64_t least_bands = std::min(units, CeilDiv(input, static_cast<int64_t>(Caches().l2) / 2));
+  const int64_t wanted = threads == 1 ? 1 : kItemsPerThread * threads;
+  Partition best{least_bands, 1};
+  int64_t best_bytes = -1;
+  for (int64_t ranges = 1; ranges <= std::min(panels, wanted); ++ranges) {
+    const int64_t bands = std::min(units, std::max(least_bands, CeilDiv(wanted, ranges)));
+    if (bands * ranges < wanted && ranges < std::min(panels, wanted)) continue;
+    const int64_t bytes = ranges * input + bands * weights;
+    if (best_bytes >= 0 && bytes >= best_bytes) continue;
+    best = {bands, ranges};
+    best_bytes = bytes;
+  }
+  return best;
+}
+
+int64_t TileConvStep::RowsPerBand(const TensorShape& x, const TensorShape& y, int threads) const {
+  return CeilDiv(y.n * y.h, ChoosePartition(x, y.n * y.h, threads).bands);
+}
+
+size_t TileConvStep::ScratchBytes(const TensorShape& x, const TensorShape& y, int threads) const {
+  if (direct_) return 0;
+  const int64_t rows = std::min(y.h, RowsPerBand(x, y, threads));
+  const size_t buffers = planes_.RowBufferBytes(x.w) + (reader_ ? reader_->ScratchBytes(x.w) : 0);
+  return planes_.LayoutFor(rows, y.w, x.w).bytes + buffers;
+}
+
+TileConv TileConvStep::Describe(const StepRun& run) const {
+  TileConv conv{};
+  conv.steps = filters_.steps();
+  conv.y_stride = run.y.shape.c;
+  conv.relu = relu_;
+  conv.float_y = run.y.dtype == DType::kFloat32;
+  return conv;
+}
+
+void TileConvStep::SetPanels(int64_t range, int64_t ranges, TileConv& conv) const {
+  const auto panels = static_cast<int64_t>(filters_.panels().size());
+  conv.panel = filters_.panels().data() + panels * range / ranges;
+  conv.panels = panels * (range + 1) / ranges - panels * range / ranges;
+}
+
+void TileConvStep::Run(const StepRun& run) const {
+  if (direct_) {
+    RunOnPixels(run);
+  } else {
+    RunOnPlanes(run);
+  }
+}
+
+void TileConvStep::RunOnPixels(const StepRun& run) const {
+  const TensorShape& y = run.y.shape;
+  const int64_t pixels = y.n * y.h * y.w, units = CeilDiv(pixels, kTilePixels);
+  const Partition partition = ChoosePartition(run.x.shape, units, run.pool.threads());
+  run.pool.ParallelFor(partition.bands * partition.panel_ranges, [&](int64_t i, int) {
+    const int64_t band = i % partition.bands;
+    const int64_t first = pixels * band / partition.bands, last = pixels * (band + 1) / partition.bands;
+    const int64_t no_offset = 0;
+    TileConv conv = Describe(run);
+    conv.x = run.x.At(first * in_channels_);
+    conv.x_stride = in_channels_ * ElementBytes(dtype_);
+    conv.tap_offsets = &no_offset;
+    conv.taps = 1;
+    conv.pixels = conv.row_pitch = conv.row_width = last - first;
+    conv.y = run.y.At(first * y.c);
+    conv.residual = run.residual.data ? run.residual.At(first * y.c) : nullptr;
+    SetPanels(i / partition.bands, partition.panel_ranges, conv);
+    if (conv.pixels > 0) kernels_.run(conv);
+  });
+}
+
+void TileConvStep::RunOnPlanes(const StepRun& run) const {
+  const TensorShape& y = run.y.shape;
+  const int64_t n_rows = y.n * y.h, x_h = reader_ ? run.input.h : run.x.shape.h,
+                x_w = reader_ ? run.input.w : run.x.shape.w;
+  const TensorShape x{y.n, x_h, x_w, in_channels_};
+  const int threads = run.pool.threads();
+  const int64_t per_image = CeilDiv(y.h, RowsPerBand(x, y, threads)), bands = y.n * per_image;
+  const int64_t ranges = ChoosePartition(x, n_rows, threads).panel_ranges;
+  run.pool.ParallelFor(bands * ranges, [&](int64_t i, int thread) {
+    const int64_t n = i % bands / per_image, band = i % bands % per_image;
+    const int64_t first = y.h * band / per_image, last = y.h * (band + 1) / per_image;
+    const InputPlanes::Layout layout = planes_.LayoutFor(last - first, y.w, x_w);
+    char* planes = run.scratch.Of<char>(thread);
+    char* row_buffer = planes + layout.bytes;
+    auto* floats = reinterpret_cast<float*>(row_buffer + planes_.RowBufferBytes(x_w));
+    planes_.Fill(layout, first, x_h, x_w, row_buffer, planes, [&](int64_t h, char* buffer) -> const char* {
+      if (!reader_) return run.x.At((n * x_h + h) * x_w * in_channels_);
+      reader_->ReadRow(run.input, n, h, floats, buffer);
+      return buffer;
+    });
+    TileConv conv = Describe(run);
+    conv.x = planes;
+    conv.x_stride = layout.pixel_bytes;
+    conv.tap_offsets = layout.taps.data();
+    conv.taps = planes_.taps();
+    conv.pixels = layout.pixels;
+    conv.row_pitch = layout.pitch;
+    conv.row_width = y.w;
+    const int64_t offset = (n * y.h + first) * y.w * y.c;
+    conv.y = run.y.At(offset);
+    conv.residual = run.residual.data ? run.residual.At(offset) : nullptr;
+    SetPanels(i / bands, ranges, conv);
+    kernels_.run(conv);
+  });
+}
+
+}  // namespace resnet_native::cpu

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <optional>
+
+#include "native/backends/cpu/input_planes.h"
+#include "native/backends/cpu/input_reader.h"
+#include "native/backends/cpu/packed_tiles.h"
+#include "native/backends/cpu/steps/step.h"
+
+namespace resnet_native::cpu {
+
+// Convolution with tile units. They need a tap's pixels at equal distances: a 1×1 convolution finds its input
+// so, any other works on a copy of the rows under a band of output rows (input_planes.h).
+class TileConvStep final : public Step {
+ public:
+  // `dtype` is that of the input and the residual. `from_input`: it reads the run's input.
+  TileConvStep(const Conv2dOp& op, bool from_input, DType dtype, const StepOptions& options);
+  TileConvStep(const LinearOp& op, DType dtype, const StepOptions& options);
+
+  void Run(const StepRun& run) const override;
+  std::string Kernel() const override;
+  int64_t Macs(const TensorShape& y) const override;
+  size_t ScratchBytes(const TensorShape& x, const TensorShape& y, int threads) const override;
+
+ private:
+  // Items of work: bands of pixels, or of rows where there are planes, × ranges of panels.
+  struct Partition {
+    int64_t bands, panel_ranges;
+  };
+  Partition ChoosePartition(const TensorShape& x, int64_t units, int threads) const;
+  int64_t RowsPerBand(const TensorShape& x, const TensorShape& y, int threads) const;
+  void RunOnPixels(const StepRun& run) const;
+  void RunOnPlanes(const StepRun& run) const;
+  TileConv Describe(const StepRun& run) const;
+  void SetPanels(int64_t range, int64_t ranges, TileConv& conv) const;
+
+  const Window window_;
+  const int64_t in_channels_, macs_per_output_;
+  const bool relu_;
+  const DType dtype_;
+  const TileConvKernels& kernels_;
+  const PackedTiles filters_;
+  const bool direct_;  // the input's pixels as they lie
+  const InputPlanes planes_;
+  const std::optional<InputReader> reader_;  // of the run's input
+};
+
+}  // namespace resnet_native::cpu
