@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "native/backends/cpu/arithmetic.h"
+#include "native/backends/cpu/cpu_info.h"
 #include "native/backends/cpu/steps/elementwise_steps.h"
 #include "native/backends/cpu/steps/int8_steps.h"
 
@@ -27,17 +28,25 @@ void Executor::Run(const RunRequest& request) {
     memory_ = AlignedBuffer();  // not both at once
     memory_ = AlignedBuffer(bytes);
   }
-  if (request.step_ms) request.step_ms->clear();
-  for (NodeId node = 0; node < static_cast<NodeId>(graph.nodes.size()); ++node) {
-    if (!plan_->StepOf(node)) continue;
-    if (request.cancelled && request.cancelled->load())
-      throw Error(ErrorCode::kAborted, "the run was cancelled");
-    const auto start = std::chrono::steady_clock::now();
-    RunStep(node, layout, request);
-    StoreOutputs(node, layout, request);
-    const std::chrono::duration<double, std::milli> elapsed = std::chrono::steady_clock::now() - start;
-    if (request.step_ms) request.step_ms->push_back(elapsed.count());
+  if (request.step_ms) request.step_ms->assign(plan_->steps(), 0.0);
+  for (const Segment& segment : layout.segments) {
+    for (int64_t first = 0; first < layout.n; first += segment.images) {
+      const Images images{first, std::min(segment.images, layout.n - first)};
+      for (NodeId node = segment.first; node < segment.last; ++node) RunNode(node, images, layout, request);
+    }
   }
+}
+
+void Executor::RunNode(NodeId node, const Images& images, const Layout& layout, const RunRequest& request) {
+  if (!plan_->StepOf(node)) return;
+  if (request.cancelled && request.cancelled->load()) {
+    throw Error(ErrorCode::kAborted, "the run was cancelled");
+  }
+  const auto start = std::chrono::steady_clock::now();
+  RunStep(node, images, layout, request);
+  StoreOutputs(node, images, layout, request);
+  const std::chrono::duration<double, std::milli> elapsed = std::chrono::steady_clock::now() - start;
+  if (request.step_ms) (*request.step_ms)[plan_->StepIndexOf(node)] += elapsed.count();
 }
 
 const Executor::Layout& Executor::LayoutFor(const InputBatch& input) {
@@ -48,46 +57,78 @@ const Executor::Layout& Executor::LayoutFor(const InputBatch& input) {
     layouts_.splice(layouts_.begin(), layouts_, known);
     return layouts_.front();
   }
-  const Graph& graph = plan_->graph();
-  Layout layout{input.n, input.h, input.w, InferShapes(graph, input.n, input.h, input.w), {}, 0};
-  std::vector<int64_t> bytes(graph.nodes.size(), 0);
-  for (size_t i = 0; i < graph.nodes.size(); ++i) {
-    const Step* step = plan_->StepOf(static_cast<NodeId>(i));
-    if (!step) continue;
-    bytes[i] = layout.shapes[i].elements() * ElementBytes(plan_->TypeOf(static_cast<NodeId>(i)));
-    const TensorShape& x = layout.shapes[i == 0 ? 0 : graph.nodes[i].inputs[0]];
-    const auto scratch = static_cast<int64_t>(step->ScratchBytes(x, layout.shapes[i], pool_.threads()));
-    layout.scratch_bytes = std::max(layout.scratch_bytes, static_cast<size_t>(RoundUp(scratch, kCacheLine)));
-  }
-  layout.memory = PlanMemory(graph, bytes, kCacheLine);
+  Layout layout{input.n, input.h, input.w, InferShapes(plan_->graph(), input.n, input.h, input.w),
+                {},      {},      {},      0};
+  PlanMemoryOf(layout);
   layouts_.push_front(std::move(layout));
   if (layouts_.size() > kMaxLayouts) layouts_.pop_back();
   return layouts_.front();
 }
 
-TensorView Executor::ViewOf(NodeId node, const Layout& layout) {
-  return {memory_.data() + layout.memory.offsets[node], layout.shapes[node], plan_->TypeOf(node)};
+void Executor::PlanMemoryOf(Layout& layout) const {
+  const Graph& graph = plan_->graph();
+  const auto nodes = static_cast<NodeId>(graph.nodes.size());
+  std::vector<int64_t> bytes(nodes, 0);
+  for (NodeId i = 0; i < nodes; ++i) {
+    if (plan_->StepOf(i)) bytes[i] = layout.shapes[i].elements() * ElementBytes(plan_->TypeOf(i));
+  }
+  const int64_t caches = static_cast<int64_t>(Caches().l2) * pool_.threads();
+  layout.segments = plan_->in_segments() ? MakeSegments(graph, bytes, layout.n, caches)
+                                         : std::vector<Segment>{{0, nodes, layout.n}};
+  layout.crosses = CrossingResults(graph, layout.segments);
+  for (const Segment& segment : layout.segments) {
+    for (NodeId i = segment.first; i < segment.last; ++i) {
+      if (!layout.crosses[i]) bytes[i] = bytes[i] / layout.n * segment.images;
+      for (int64_t images : {segment.images, layout.n % segment.images}) {
+        layout.scratch_bytes = std::max(layout.scratch_bytes, ScratchBytes(i, layout, images));
+      }
+    }
+  }
+  layout.memory = PlanMemory(LifetimesIn(graph, layout.segments), bytes, kCacheLine);
 }
 
-void Executor::RunStep(NodeId id, const Layout& layout, const RunRequest& request) {
+size_t Executor::ScratchBytes(NodeId node, const Layout& layout, int64_t images) const {
+  const Step* step = plan_->StepOf(node);
+  if (!step || images == 0) return 0;
+  const std::vector<NodeId>& inputs = plan_->graph().nodes[node].inputs;
+  TensorShape x = layout.shapes[inputs.empty() ? node : inputs[0]], y = layout.shapes[node];
+  x.n = y.n = images;
+  const auto bytes = static_cast<int64_t>(step->ScratchBytes(x, y, pool_.threads()));
+  return static_cast<size_t>(RoundUp(bytes, kCacheLine));
+}
+
+TensorView Executor::ViewOf(NodeId node, const Images& images, const Layout& layout) {
+  TensorView view{memory_.data() + layout.memory.offsets[node], layout.shapes[node], plan_->TypeOf(node)};
+  if (layout.crosses[node]) view.data = view.At(view.shape.elements() / layout.n * images.first);
+  view.shape.n = images.count;
+  return view;
+}
+
+void Executor::RunStep(NodeId id, const Images& images, const Layout& layout, const RunRequest& request) {
   const Node& node = plan_->graph().nodes[id];
-  StepRun run{request.input, {}, {}, ViewOf(id, layout), pool_, {}};
-  if (!node.inputs.empty()) run.x = ViewOf(node.inputs[0], layout);
-  if (node.inputs.size() > 1) run.residual = ViewOf(node.inputs[1], layout);
+  InputBatch input = request.input;
+  const int64_t image_bytes = input.h * input.w * input.c * ElementBytes(input.dtype);
+  input.data = static_cast<const char*>(input.data) + images.first * image_bytes;
+  input.n = images.count;
+  StepRun run{input, {}, {}, ViewOf(id, images, layout), pool_, {}};
+  if (!node.inputs.empty()) run.x = ViewOf(node.inputs[0], images, layout);
+  if (node.inputs.size() > 1) run.residual = ViewOf(node.inputs[1], images, layout);
   run.scratch = {memory_.data() + layout.memory.arena_bytes, layout.scratch_bytes};
   plan_->StepOf(id)->Run(run);
 }
 
-void Executor::StoreOutputs(NodeId node, const Layout& layout, const RunRequest& request) {
+void Executor::StoreOutputs(NodeId node, const Images& images, const Layout& layout,
+                            const RunRequest& request) {
   const std::vector<NodeId>& outputs = plan_->graph().outputs;
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (outputs[i] != node) continue;
-    const TensorView result = ViewOf(node, layout);
+    const TensorView result = ViewOf(node, images, layout);
+    float* to = request.outputs[i] + result.shape.elements() / images.count * images.first;
     const KernelTable& kernels = plan_->kernels();
     if (const auto& quantization = plan_->graph().nodes[node].quantization) {
-      StoreDequantizedNchw(kernels, result, *quantization, pool_, request.outputs[i]);
+      StoreDequantizedNchw(kernels, result, *quantization, pool_, to);
     } else {
-      StoreNchw(*kernels[result.dtype].elementwise, result, pool_, request.outputs[i]);
+      StoreNchw(*kernels[result.dtype].elementwise, result, pool_, to);
     }
   }
 }

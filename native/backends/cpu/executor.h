@@ -8,11 +8,13 @@
 #include "native/backend.h"
 #include "native/backends/cpu/aligned_buffer.h"
 #include "native/backends/cpu/plan.h"
+#include "native/backends/cpu/segments.h"
 #include "native/graph/memory_plan.h"
 
 namespace resnet_native::cpu {
 
-// Runs a plan's steps one after the other, each spread over the threads. Belongs to one thread.
+// Runs a plan's steps one after the other, each spread over the threads, for the whole batch or for a few
+// images at a time. Belongs to one thread.
 class Executor {
  public:
   // Throws std::system_error if the system grants no more threads.
@@ -26,13 +28,22 @@ class Executor {
   struct Layout {
     int64_t n, h, w;
     std::vector<TensorShape> shapes;
+    std::vector<Segment> segments;
+    std::vector<bool> crosses;  // results that hold the whole batch
     MemoryPlan memory;
-    size_t scratch_bytes;  // of each thread
+    size_t scratch_bytes = 0;  // of each thread
+  };
+  // The images of the batch that a segment works on.
+  struct Images {
+    int64_t first, count;
   };
   const Layout& LayoutFor(const InputBatch& input);
-  void RunStep(NodeId node, const Layout& layout, const RunRequest& request);
-  void StoreOutputs(NodeId node, const Layout& layout, const RunRequest& request);
-  TensorView ViewOf(NodeId node, const Layout& layout);
+  void PlanMemoryOf(Layout& layout) const;
+  size_t ScratchBytes(NodeId node, const Layout& layout, int64_t images) const;
+  void RunNode(NodeId node, const Images& images, const Layout& layout, const RunRequest& request);
+  void RunStep(NodeId node, const Images& images, const Layout& layout, const RunRequest& request);
+  void StoreOutputs(NodeId node, const Images& images, const Layout& layout, const RunRequest& request);
+  TensorView ViewOf(NodeId node, const Images& images, const Layout& layout);
 
   const std::shared_ptr<const CpuPlan> plan_;
   ThreadPool pool_;

@@ -42,7 +42,9 @@ CpuPlan::CpuPlan(Graph graph, const KernelTable& kernels, int threads, const Com
       threads_(threads),
       kernels_(kernels),
       types_(ResultTypes(graph_, options.dtype)),
-      steps_(graph_.nodes.size()) {
+      in_segments_(kernels[options.dtype].tiles != nullptr),
+      steps_(graph_.nodes.size()),
+      step_index_(graph_.nodes.size(), 0) {
   ThreadPool pool(threads);
   const std::vector<TensorShape> usual = UsualShapes(graph_, options.max_batch);
   StepOptions step_options{kernels_, pool, options.memory, {}};
@@ -55,6 +57,7 @@ CpuPlan::CpuPlan(Graph graph, const KernelTable& kernels, int threads, const Com
                     ? MakeInt8Step(graph_, id, step_options)
                     : MakeStep(node.op, i > 0 && ReadsInputItself(node, 0), types, step_options);
     ReleaseWeights(node.op);
+    step_index_[i] = step_count_++;
   }
 }
 

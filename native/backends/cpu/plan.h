@@ -21,10 +21,17 @@ class CpuPlan final : public Plan {
   int default_contexts() const override { return 1; }
 
   int threads() const { return threads_; }
+  // Whether a batch goes through the network in segments (segments.h). Tile units are so fast that
+  // activations from memory would hold them up; for vector units weights that pass by more often would cost
+  // more.
+  bool in_segments() const { return in_segments_; }
   // Null where a node needs none: its readers take the run's input themselves.
   const Step* StepOf(NodeId node) const { return steps_[node].get(); }
   // Of the node's result.
   DType TypeOf(NodeId node) const { return types_[node]; }
+  size_t steps() const { return step_count_; }
+  // Where a node's step stands among them.
+  size_t StepIndexOf(NodeId node) const { return step_index_[node]; }
   const KernelTable& kernels() const { return kernels_; }
 
  private:
@@ -32,7 +39,10 @@ class CpuPlan final : public Plan {
   const int threads_;
   const KernelTable kernels_;
   const std::vector<DType> types_;
+  const bool in_segments_;
   std::vector<std::unique_ptr<Step>> steps_;
+  std::vector<size_t> step_index_;
+  size_t step_count_ = 0;
 };
 
 }  // namespace resnet_native::cpu

@@ -26,7 +26,7 @@ void Pause() {
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads) {
+ThreadPool::ThreadPool(int threads) : parts_(threads) {
   try {
     for (int thread = 1; thread < threads; ++thread) helpers_.emplace_back([this, thread] { Help(thread); });
   } catch (...) {
@@ -53,8 +53,12 @@ void ThreadPool::Run(int64_t count, const void* context, Function function) {
   function_ = function;
   count_ = count;
   finished_.store(0, std::memory_order_relaxed);
-  const uint64_t loop = (unclaimed_.load(std::memory_order_relaxed) >> kLoopShift) + 1;
-  unclaimed_.store(loop << kLoopShift | static_cast<uint64_t>(count), std::memory_order_release);
+  for (int part = 0; part < threads(); ++part) {
+    std::atomic<uint64_t>& unclaimed = parts_[part].unclaimed;
+    const uint64_t loop = (unclaimed.load(std::memory_order_relaxed) >> kLoopShift) + 1;
+    const auto items = static_cast<uint64_t>(FirstItemOf(part + 1) - FirstItemOf(part));
+    unclaimed.store(loop << kLoopShift | items, std::memory_order_release);
+  }
   loops_.fetch_add(1);
   loops_.notify_all();
   while (RunOneItem(0)) {
@@ -63,15 +67,23 @@ void ThreadPool::Run(int64_t count, const void* context, Function function) {
 }
 
 bool ThreadPool::RunOneItem(int thread) {
-  uint64_t state = unclaimed_.load(std::memory_order_acquire);
+  for (int i = 0; i < threads(); ++i) {
+    if (RunOneItemOf((thread + i) % threads(), thread)) return true;
+  }
+  return false;
+}
+
+bool ThreadPool::RunOneItemOf(int part, int thread) {
+  std::atomic<uint64_t>& unclaimed = parts_[part].unclaimed;
+  uint64_t state = unclaimed.load(std::memory_order_acquire);
   uint64_t left;
   do {
     left = state & kMaxItems;
     if (left == 0) return false;
-  } while (!unclaimed_.compare_exchange_weak(state, state - 1, std::memory_order_acq_rel,
-                                             std::memory_order_acquire));
+  } while (!unclaimed.compare_exchange_weak(state, state - 1, std::memory_order_acq_rel,
+                                            std::memory_order_acquire));
   const int64_t count = count_;
-  function_(context_, count - static_cast<int64_t>(left), thread);
+  function_(context_, FirstItemOf(part + 1) - static_cast<int64_t>(left), thread);
   if (finished_.fetch_add(1, std::memory_order_acq_rel) + 1 == static_cast<uint32_t>(count))
     finished_.notify_one();
   return true;

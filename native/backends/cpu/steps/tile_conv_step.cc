@@ -131,7 +131,7 @@ void TileConvStep::RunOnPixels(const StepRun& run) const {
   const int64_t pixels = y.n * y.h * y.w, units = CeilDiv(pixels, kTilePixels);
   const Partition partition = ChoosePartition(run.x.shape, units, run.pool.threads());
   run.pool.ParallelFor(partition.bands * partition.panel_ranges, [&](int64_t i, int) {
-    const int64_t band = i % partition.bands;
+    const int64_t band = i / partition.panel_ranges;
     const int64_t first = pixels * band / partition.bands, last = pixels * (band + 1) / partition.bands;
     const int64_t no_offset = 0;
     TileConv conv = Describe(run);
@@ -142,7 +142,7 @@ void TileConvStep::RunOnPixels(const StepRun& run) const {
     conv.pixels = conv.row_pitch = conv.row_width = last - first;
     conv.y = run.y.At(first * y.c);
     conv.residual = run.residual.data ? run.residual.At(first * y.c) : nullptr;
-    SetPanels(i / partition.bands, partition.panel_ranges, conv);
+    SetPanels(i % partition.panel_ranges, partition.panel_ranges, conv);
     if (conv.pixels > 0) kernels_.run(conv);
   });
 }
@@ -155,18 +155,21 @@ void TileConvStep::RunOnPlanes(const StepRun& run) const {
   const int threads = run.pool.threads();
   const int64_t per_image = CeilDiv(y.h, RowsPerBand(x, y, threads)), bands = y.n * per_image;
   const int64_t ranges = ChoosePartition(x, n_rows, threads).panel_ranges;
+  std::vector<int64_t> band_of(threads, -1);  // whose rows each thread's planes hold
   run.pool.ParallelFor(bands * ranges, [&](int64_t i, int thread) {
-    const int64_t n = i % bands / per_image, band = i % bands % per_image;
+    const int64_t n = i / ranges / per_image, band = i / ranges % per_image;
     const int64_t first = y.h * band / per_image, last = y.h * (band + 1) / per_image;
     const InputPlanes::Layout layout = planes_.LayoutFor(last - first, y.w, x_w);
     char* planes = run.scratch.Of<char>(thread);
     char* row_buffer = planes + layout.bytes;
     auto* floats = reinterpret_cast<float*>(row_buffer + planes_.RowBufferBytes(x_w));
-    planes_.Fill(layout, first, x_h, x_w, row_buffer, planes, [&](int64_t h, char* buffer) -> const char* {
+    const auto copy_row = [&](int64_t h, char* buffer) -> const char* {
       if (!reader_) return run.x.At((n * x_h + h) * x_w * in_channels_);
       reader_->ReadRow(run.input, n, h, floats, buffer);
       return buffer;
-    });
+    };
+    if (band_of[thread] != i / ranges) planes_.Fill(layout, first, x_h, x_w, row_buffer, planes, copy_row);
+    band_of[thread] = i / ranges;
     TileConv conv = Describe(run);
     conv.x = planes;
     conv.x_stride = layout.pixel_bytes;
@@ -178,7 +181,7 @@ void TileConvStep::RunOnPlanes(const StepRun& run) const {
     const int64_t offset = (n * y.h + first) * y.w * y.c;
     conv.y = run.y.At(offset);
     conv.residual = run.residual.data ? run.residual.At(offset) : nullptr;
-    SetPanels(i / bands, ranges, conv);
+    SetPanels(i % ranges, ranges, conv);
     kernels_.run(conv);
   });
 }

@@ -35,7 +35,11 @@ class ForcedIsa {
 TEST(CpuInfo, ForcesAnInstructionSet) {
   const ForcedIsa forced("scalar");
   EXPECT_EQ(SelectIsa(), Isa::kScalar);
-  EXPECT_EQ(CpuBackend().Devices().at(0).isa, "scalar");
+  const DeviceInfo device = CpuBackend().Devices().at(0);
+  EXPECT_EQ(device.isa, "scalar");
+  EXPECT_TRUE(device.available);
+  EXPECT_EQ(device.dtypes.at(1), "bfloat16");
+  EXPECT_NE(device.reason.find("bfloat16 is widened to float32"), std::string::npos);
 }
 
 TEST(CpuInfo, RefusesAnUnknownInstructionSet) {

@@ -79,6 +79,38 @@ TEST(CpuNetwork, TheSameBitsForAnyNumberOfThreadsAndEveryRun) {
   }
 }
 
+// 8 bits, a dozen layers: each rounds its weights and its result by up to 2^-8, of which sums of random signs
+// reach a fraction.
+constexpr double kBfloat16Tolerance = 3e-2;
+
+TEST(CpuNetwork, MatchesReferenceInBfloat16) {
+  const Graph graph = SmallResNet({"relu", "maxpool", "layer1.relu_1", "late_bn", "add", "pool", "fc"});
+  for (bool bytes : {true, false}) {
+    const OwnedInput input = RandomInput({2, 75, 61, 3}, bytes);
+    const auto expected = RunGraph(ReferenceBackend(), graph, input);
+    const auto actual = RunGraph(CpuBackend(), graph, input, {.dtype = DType::kBfloat16});
+    for (size_t i = 0; i < expected.size(); ++i) ExpectNear(expected[i], actual[i], kBfloat16Tolerance);
+  }
+}
+
+// More images than the caches hold: with tile units they go through in segments.
+TEST(CpuNetwork, AnImageGetsTheSameBitsInALargeBatchOfBfloat16) {
+  constexpr int64_t kImages = 20, kSize = 224;
+  const Graph graph = SmallResNet({"add", "fc"});
+  const OwnedInput batch = RandomInput({kImages, kSize, kSize, 3}, true);
+  const auto all = RunGraph(CpuBackend(), graph, batch, {.dtype = DType::kBfloat16, .threads = 2});
+  const size_t image = kSize * kSize * 3;
+  for (size_t n = 0; n < kImages; ++n) {
+    const OwnedInput one{
+        {1, kSize, kSize, 3}, {}, {batch.bytes.begin() + n * image, batch.bytes.begin() + (n + 1) * image}};
+    const auto alone = RunGraph(CpuBackend(), graph, one, {.dtype = DType::kBfloat16, .threads = 1});
+    for (size_t i = 0; i < all.size(); ++i) {
+      const size_t size = alone[i].size();
+      EXPECT_EQ(alone[i], std::vector<float>(all[i].begin() + n * size, all[i].begin() + (n + 1) * size));
+    }
+  }
+}
+
 TEST(CpuNetwork, OneContextTakesAllSizesInTurn) {
   const Graph graph = SmallResNet();
   const auto plan = CpuBackend().Compile(graph, {.threads = 2});
