@@ -32,7 +32,7 @@ struct KernelSet {
   const ElementwiseKernels* elementwise = nullptr;
   const PeakKernels* peak = nullptr;
   const TileConvKernels* tiles = nullptr;  // null where there are no tile units
-  const Int8Kernels* int8 = nullptr;  // of kInt8, which has no others but pool
+  const Int8Kernels* int8 = nullptr;       // of kInt8, which has no others but pool
 
   // Whether a network can be computed with them.
   bool IsComplete() const { return int8 || (conv && pool && elementwise); }

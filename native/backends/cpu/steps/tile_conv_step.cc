@@ -61,7 +61,7 @@ TileConvStep::TileConvStep(const LinearOp& op, DType dtype, const StepOptions& o
       relu_(false),
       dtype_(dtype),
       kernels_(*options.kernels[dtype].tiles),
-      filters_(SourceOf(op, Filters{op.weight, {}}), kernels_, options.pool),
+      filters_(SourceOf(op, op.filters), kernels_, options.pool),
       direct_(filters_.readable_channels() == op.in_features),
       planes_({}, op.in_features, ElementBytes(dtype), filters_.readable_channels(), false) {}
 

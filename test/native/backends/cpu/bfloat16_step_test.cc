@@ -92,7 +92,7 @@ TEST_P(Bfloat16StepTest, LinearWritesFloat32) {
     const TensorShape y{n, 1, 1, out, 2};
     Conv2dOp conv = RandomConv(in, out, Square(1));
     conv.filters.channel_scale.clear();
-    const LinearOp op{in, out, conv.filters.values, conv.bias};
+    const LinearOp op{in, out, conv.filters, conv.bias};
     const Conv2dOp rounded = WithBfloat16Filters(conv);
     std::vector<float> expected(y.elements());
     reference::Conv2d(rounded, ViewOf(x), nullptr, y, expected.data());
