@@ -99,8 +99,10 @@ void ThreadPool::WaitForAll(uint32_t count) {
 
 void ThreadPool::Help(int thread) {
   const FlushDenormals flush;
-  while (!stop_.load()) {
+  for (;;) {
+    // Before looking at stop_: Stop() sets it and then counts up, so that none of the two can be missed.
     const uint32_t seen = loops_.load();
+    if (stop_.load()) return;
     bool worked = false;
     while (RunOneItem(thread)) worked = true;
     if (worked) continue;

@@ -76,5 +76,12 @@ TEST(ThreadPool, FlushesDenormalsInItsOwnThreadsOnly) {
   EXPECT_GT(tiny * 1.0f, 0.0f);
 }
 
+TEST(ThreadPool, EndsWhereverItsThreadsAre) {
+  for (int i = 0; i < 2000; ++i) {
+    ThreadPool pool(3);
+    if (i % 2 == 0) pool.ParallelFor(4, [](int64_t, int) {});
+  }
+}
+
 }  // namespace
 }  // namespace resnet_native::cpu
