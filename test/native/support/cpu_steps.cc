@@ -126,10 +126,6 @@ Conv2dOp RandomConv(int in_channels, int out_channels, Window window, int groups
   return op;
 }
 
-Window Square(int kernel, int stride, int pad, int dilation) {
-  return {kernel, kernel, stride, stride, pad, pad, dilation, dilation};
-}
-
 std::vector<float> RunStep(const Op& op, const KernelTable& kernels, int threads, const Activation& x,
                            const Activation* residual, const TensorShape& y, const StepTypes& types) {
   ThreadPool pool(threads);

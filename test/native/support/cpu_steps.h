@@ -8,6 +8,7 @@
 #include "native/backends/cpu/dispatch.h"
 #include "native/backends/cpu/steps/step.h"
 #include "native/graph/graph.h"
+#include "test/native/support/square.h"
 
 namespace resnet_native::cpu::testing {
 
@@ -54,8 +55,7 @@ Activation RandomActivation(int64_t n, int64_t h, int64_t w, int64_t c, uint32_t
 // Random filters, bias and nothing else.
 Conv2dOp RandomConv(int in_channels, int out_channels, Window window, int groups = 1, uint32_t seed = 2);
 
-// A square window.
-Window Square(int kernel, int stride = 1, int pad = 0, int dilation = 1);
+using resnet_native::testing::Square;
 
 // The types of a step that reads and writes bfloat16.
 inline constexpr StepTypes kBfloat16Types{DType::kBfloat16, DType::kBfloat16};

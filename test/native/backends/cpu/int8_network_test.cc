@@ -5,6 +5,8 @@
 #include "native/graph/passes/passes.h"
 #include "test/native/support/graph_builder.h"
 #include "test/native/support/run.h"
+#include "test/native/support/small_resnet.h"
+#include "test/native/support/square.h"
 
 // int8 on every row of kernels gives the bits of the reference: integer sums are exact, and what follows them
 // is a fixed sequence of IEEE operations.
@@ -14,9 +16,11 @@ namespace {
 
 using testing::AddBlock;
 using testing::GraphBuilder;
+using testing::kNormalize;
 using testing::OwnedInput;
 using testing::RandomInput;
 using testing::RunAndWait;
+using testing::Square;
 
 struct Row {
   std::string name;
@@ -79,8 +83,6 @@ Graph Calibrated(Graph graph, float scale = 0.02f) {
   return graph;
 }
 
-const ChannelAffine kNormalize{{1 / 58.4f, 1 / 57.1f, 1 / 57.4f}, {-2.1f, -2.0f, -1.8f}};
-
 struct ConvCase {
   int64_t n, h, w;
   int in, out;
@@ -99,10 +101,6 @@ Graph ConvGraph(const ConvCase& conv, bool residual) {
   }
   y = b.Add("relu1", {y}, ReluOp{});
   return Calibrated(b.Build({b.Conv("last", y, 3), y}));
-}
-
-Window Square(int kernel, int stride = 1, int pad = 0, int dilation = 1) {
-  return {kernel, kernel, stride, stride, pad, pad, dilation, dilation};
 }
 
 TEST_P(Int8Network, ConvolutionsOfAwkwardShapes) {

@@ -7,6 +7,7 @@
 #include "native/backends/reference/kernels.h"
 #include "native/graph/graph.h"
 #include "test/native/support/cuda_operations.h"
+#include "test/native/support/square.h"
 
 namespace resnet_native::cuda::testing {
 namespace {
@@ -57,6 +58,7 @@ std::vector<uint8_t> RandomBytes(int64_t size, uint32_t seed) {
   return bytes;
 }
 
+using resnet_native::testing::Square;
 using Bound = std::function<double(size_t index, double expected)>;
 
 class Operations : public EachExecutor {
@@ -361,10 +363,6 @@ class Convolutions : public Operations {
   }
 };
 RESNET_NATIVE_EACH_EXECUTOR(Convolutions);
-
-Window Square(int kernel, int stride, int pad, int dilation = 1) {
-  return {kernel, kernel, stride, stride, pad, pad, dilation, dilation};
-}
 
 const DType kConvTypes[] = {DType::kFloat32, DType::kTf32, DType::kFloat16, DType::kBfloat16, DType::kInt8};
 
