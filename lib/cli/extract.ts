@@ -13,6 +13,8 @@ import { type QueueStatus, queueStatus, retryParked } from '../extract/queue/sta
 import type { FeatureFormat, StoredDType } from '../extract/sinks/sink.js';
 import { STAGES } from '../extract/stages.js';
 import type { Model } from '../models/model.js';
+import { CALIBRATION_IMAGES, calibrationImages } from '../tasks/calibration-images.js';
+import { withTransform } from '../tasks/image-path.js';
 import { chooseModel, readLabels } from './choose-model.js';
 import { addModelOptions, type ModelOptions, taskOptions } from './model-options.js';
 import { Progress } from './progress.js';
@@ -26,6 +28,8 @@ Examples:
   resnet-native extract photos --out features --arch resnet50 --weights DEFAULT
   resnet-native extract 'shards/*.tar' --out features --outputs layer3,avgpool --format parquet --resume
   resnet-native extract @list.txt --out features --store-dtype float16 --normalize --json
+  resnet-native extract photos --out features --weights int8.safetensors --dtype int8    as quantize wrote it
+  resnet-native extract photos --out features --arch resnet50 --weights DEFAULT --dtype int8 --calibration photos
 
   resnet-native extract @list.txt --out /shared/features --queue redis://host      on any number of machines
   resnet-native extract status --out /shared/features --queue redis://host
@@ -45,6 +49,7 @@ interface ExtractCommandOptions extends ModelOptions {
   readonly top: number;
   readonly shardSize: number;
   readonly batch: number;
+  readonly calibration?: string;
   readonly resume?: true;
   readonly maxErrors?: number;
   readonly json?: true;
@@ -69,6 +74,10 @@ export function addExtract(program: Command, signal: AbortSignal): void {
     .option('--top <n>', 'put the likeliest classes into the index', integer('--top', 0), 0)
     .option('--shard-size <n>', 'images in a part', integer('--shard-size', 1), 10_000)
     .option('--batch <n>', 'images in a run', integer('--batch', 1), 32)
+    .option(
+      '--calibration <input>',
+      `for --dtype int8: images to find ranges with, the first ${CALIBRATION_IMAGES}`,
+    )
     .option('--resume', 'go on in a folder with features of the same kind')
     .option('--max-errors <n>', 'bad images to put up with (default: all)', integer('--max-errors', 0))
     .option('--json', 'print progress and summary as JSON lines and nothing else')
@@ -98,6 +107,7 @@ async function extract(
   const { pool, normalize, top, shardSize, batch } = options;
   const extraction = {
     ...taskOptions(options),
+    ...calibrationOptions(model, options, signal),
     out,
     outputs: options.outputs.split(','),
     format: options.format as FeatureFormat,
@@ -106,6 +116,15 @@ async function extract(
   };
   if (options.queue === undefined) return extractAlone(model, inputs, extraction, options);
   return extractTogether(model, inputs, { ...extraction, queue: options.queue }, options);
+}
+
+/** The images to calibrate with, in the size that the features will be of. */
+function calibrationOptions(model: Model, options: ExtractCommandOptions, signal: AbortSignal) {
+  const { calibration, dtype } = options;
+  if (calibration === undefined) return {};
+  if (dtype !== 'int8') throw wrongUsage('--calibration goes with --dtype int8');
+  const { transform } = withTransform(model, taskOptions(options).transform);
+  return { calibration: calibrationImages(calibration, transform, CALIBRATION_IMAGES, signal) };
 }
 
 function checkedOut({ out }: ExtractCommandOptions): string {

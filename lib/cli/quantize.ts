@@ -3,12 +3,10 @@ import { access } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { ResNetError, throwIfAborted } from '../errors.js';
-import type { Model } from '../models/model.js';
 import { quantizeModel } from '../models/quantize.js';
 import type { QuantizationOptions } from '../runtime/quantization.js';
-import { readEntry } from '../sources/entry.js';
-import { countEntries, inputEntries } from '../sources/inputs.js';
-import { type Pixels, stack } from '../tasks/images.js';
+import { countEntries } from '../sources/inputs.js';
+import { CALIBRATION_IMAGES, calibrationImages } from '../tasks/calibration-images.js';
 import { type LayerNoise, measureNoise } from '../tasks/noise.js';
 import type { Tensor } from '../tensor.js';
 import { classification } from '../transforms/index.js';
@@ -45,9 +43,6 @@ interface QuantizeCommandOptions extends ModelOptions {
   readonly json?: true;
 }
 
-const BATCH = 8;
-const REPORT_IMAGES = 8;
-
 /** `quantize`: a model in int8, by the ranges that images show. */
 export function addQuantize(program: Command, signal: AbortSignal): void {
   const command = program
@@ -58,7 +53,7 @@ export function addQuantize(program: Command, signal: AbortSignal): void {
       'images: a folder, a glob, a .tar, or @FILE with one path a line',
     )
     .requiredOption('--out <file>', 'the .safetensors file to write')
-    .option('--images <n>', 'use at most so many of the images', integer('--images', 1), 256)
+    .option('--images <n>', 'use at most so many of the images', integer('--images', 1), CALIBRATION_IMAGES)
     .option('--method <name>', 'how ranges are found: mse, minmax or percentile', 'mse')
     .option('--percentile <p>', 'of its method: per cent of values that are not cut off', Number, 99.99)
     .option('--first-layer <dtype>', 'int8 or float32', 'int8')
@@ -83,7 +78,8 @@ async function quantize(options: QuantizeCommandOptions, signal: AbortSignal): P
   const progress = new Progress('images');
   const sample: Tensor[] = [];
   let images = 0;
-  const batches = imageBatches(options.calibration, model, options.images, signal);
+  const transform = classification(model.transform);
+  const batches = calibrationImages(options.calibration, transform, options.images, signal);
   const quantized = await quantizeModel(model, keepFirst(batches, sample), {
     ...quantizationOptions(options),
     device: device === 'auto' ? undefined : device,
@@ -107,35 +103,10 @@ function quantizationOptions(options: QuantizeCommandOptions): QuantizationOptio
   return { method, percentile, firstLayer, lastLayer } as QuantizationOptions;
 }
 
-/** Images as the model takes them, decoded, resized and cropped. One that cannot be read is an error. */
-async function* imageBatches(
-  input: string,
-  { transform }: Model,
-  limit: number,
-  signal: AbortSignal,
-): AsyncGenerator<Tensor, void, undefined> {
-  const load = classification(transform);
-  let pixels: Pixels[] = [];
-  let count = 0;
-  for await (const entry of inputEntries(input, signal)) {
-    if (count++ === limit) break;
-    try {
-      pixels.push((await load(await readEntry(entry, signal))) as Pixels);
-    } catch (error) {
-      if (!(error instanceof ResNetError)) throw error;
-      throw new ResNetError(error.code, `${entry.key}: ${error.message}`, { cause: error });
-    }
-    if (pixels.length < BATCH) continue;
-    yield stack(pixels as [Pixels, ...Pixels[]]);
-    pixels = [];
-  }
-  if (pixels.length > 0) yield stack(pixels as [Pixels, ...Pixels[]]);
-}
-
-/** Passes batches on and keeps the first of them. */
+/** Passes batches on and keeps the first, for the report. */
 async function* keepFirst(batches: AsyncIterable<Tensor>, kept: Tensor[]): AsyncGenerator<Tensor> {
   for await (const batch of batches) {
-    if (kept.length * BATCH < REPORT_IMAGES) kept.push(batch);
+    if (kept.length === 0) kept.push(batch);
     yield batch;
   }
 }

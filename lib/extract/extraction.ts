@@ -1,14 +1,21 @@
 import { checkInteger, checkOneOf, invalid } from '../is.js';
-import { type Compilable, readModel } from '../runtime/compilable.js';
+import type { Compilable } from '../runtime/compilable.js';
+import { networkToCompile } from '../runtime/compile.js';
 import type { Results } from '../runtime/session.js';
 import { type Entry, readEntry } from '../sources/entry.js';
 import { labelsFor } from '../tasks/classifier.js';
-import { type Batch, createImagePath, type ImagePath, type ImageTaskOptions } from '../tasks/image-path.js';
+import {
+  type Batch,
+  createImagePath,
+  type ImagePath,
+  type ImageTaskOptions,
+  withTransform,
+} from '../tasks/image-path.js';
 import { mapOrdered } from '../tasks/pipeline.js';
 import { predictionsOf } from '../tasks/predictions.js';
 import { Tensor } from '../tensor.js';
 import { columnOf, encodeRows, type FeatureSettings } from './features.js';
-import { type Fingerprint, packageVersion, transformFacts, weightsHash } from './fingerprint.js';
+import { type Fingerprint, networkFacts, packageVersion, transformFacts } from './fingerprint.js';
 import type { PartImage } from './part-writer.js';
 import {
   type Block,
@@ -120,18 +127,22 @@ export async function createExtraction(model: Compilable, options: ExtractionOpt
   const { outputs, topK } = settings;
   const { batch = 32, labels } = options;
   checkInteger('batch', batch, 1);
-  const read = readModel(model);
+  const { transform: wanted, ...compileOptions } = withoutKeys(options, EXTRACTION_KEYS);
+  const read = withTransform(model, wanted);
   const names = topK > 0 ? labelsFor(read, labels) : undefined;
   const computed = [...new Set([...outputs, ...(topK > 0 ? ['logits'] : [])])];
-  const path = await createImagePath(read, {
-    ...withoutKeys(options, EXTRACTION_KEYS),
+  // Calibrated before it is compiled: the scales that are found belong to the fingerprint.
+  const network = await networkToCompile(read, compileOptions);
+  const path = await createImagePath(network, {
+    ...withoutKeys(compileOptions, ['calibration', 'quantization']),
+    transform: read.transform,
     maxBatch: batch,
     outputs: computed,
   });
   try {
     const columns = await columnsOf(path, outputs, settings);
     const fingerprint = {
-      weights: weightsHash(read, computed),
+      ...networkFacts(network, computed),
       transform: transformFacts(path.transform),
       dtype: path.session.dtype,
       ...settings,

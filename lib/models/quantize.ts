@@ -1,12 +1,13 @@
 import { checkOptions } from '../is.js';
 import type { ModuleBuffer } from '../nn/state.js';
 import { readModel } from '../runtime/compilable.js';
-import { type CalibrationRun, quantize } from '../runtime/compile.js';
 import {
   type CalibrationImages,
+  type CalibrationRun,
   checkCalibrationImages,
   checkQuantizationOptions,
   type QuantizationOptions,
+  quantize,
 } from '../runtime/quantization.js';
 import { GraphModel } from './graph-model.js';
 import type { Model } from './model.js';

@@ -1,23 +1,21 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
 import { ResNetError } from '../errors.js';
-import type { Graph, GraphNode, InputNode, NormalizeNode } from '../graph/graph.js';
 import { resolveNode } from '../graph/names.js';
 import { neededGraph } from '../graph/needed.js';
-import { type ParameterValues, parameterShapes } from '../graph/parameters.js';
-import { checkInteger, checkOneOf, checkOptions, invalid, show } from '../is.js';
+import { checkInteger, checkOneOf, checkOptions, invalid } from '../is.js';
 import type { ImageTransform } from '../transforms/image-transform.js';
 import { type Compilable, readModel } from './compilable.js';
 import { type ChosenDevices, chooseDevices } from './devices.js';
+import { graphParameters } from './graph-parameters.js';
 import { native } from './native.js';
+import { inputOf, normalizedGraph } from './normalized-graph.js';
 import {
   type CalibrationImages,
   checkCalibrationImages,
   checkQuantizationOptions,
-  collectScales,
   type QuantizationOptions,
-  withScales,
+  quantize,
 } from './quantization.js';
 import { Session, type SessionDescription } from './session.js';
 
@@ -58,8 +56,6 @@ export interface CompileOptions {
   readonly quantization?: QuantizationOptions | undefined;
 }
 
-// Of work on the JavaScript thread before other work gets its turn.
-const LONGEST_TURN_MS = 5;
 const MAX_BATCH = 65_536;
 const MAX_THREADS = 1024;
 const MAX_CONTEXTS = 64;
@@ -96,12 +92,9 @@ export async function compileModel(model: Compilable, options: CompileOptions = 
     contexts = 0,
     memoryBudget = 0,
   } = options;
-  const chosen = await chooseDevices(options.device ?? 'auto');
-  checkDType(chosen, dtype);
+  const chosen = await chosenDevices(options);
   const ids = chosen.devices.map(({ id }) => id);
-
-  const computed = await computable(readModel(model), ids[0] as string, options);
-  const { graph: whole, parameters, transform } = computed;
+  const { graph: whole, parameters, transform } = await computable(readModel(model), chosen, options);
   const asked = [...new Set(options.outputs ?? ['logits'])].map(
     (name) => [name, resolveNode(whole, name)] as const,
   );
@@ -117,8 +110,7 @@ export async function compileModel(model: Compilable, options: CompileOptions = 
     outputs: asked.map(([name, node]) => [name, outputs.indexOf(node)]),
   };
   const normalized = normalizedGraph(graph, transform);
-  const needed = parametersOf(parameters, graph);
-  await initialize(needed);
+  const needed = await graphParameters(parameters, graph);
   const compiled = await native().compile(
     normalized.nodes,
     outputs.map(normalized.rename),
@@ -139,64 +131,34 @@ export async function compileModel(model: Compilable, options: CompileOptions = 
   return new Session(compiled);
 }
 
-/** The network that is compiled: with calibration images, the one quantised by them. */
+/**
+ * The network that `compileModel` makes of a model with these options: with `calibration` images, the one quantised by
+ * them, which compiles without.
+ * @throws as `compileModel`.
+ */
+export async function networkToCompile(model: Compilable, options: CompileOptions): Promise<Compilable> {
+  checkCompileOptions(options);
+  return computable(readModel(model), await chosenDevices(options), options);
+}
+
 async function computable(
   model: Compilable,
-  device: string,
+  { devices }: ChosenDevices,
   { dtype, threads, calibration, quantization = {} }: CompileOptions,
 ): Promise<Compilable> {
   if (dtype !== 'int8') {
     if (calibration === undefined) return model;
     throw new ResNetError('INVALID_ARGUMENT', "calibration is for dtype 'int8'");
   }
-  if (calibration !== undefined) return quantize(model, calibration, quantization, { device, threads });
+  if (calibration !== undefined) {
+    return quantize(model, calibration, quantization, { device: devices[0]?.id, threads });
+  }
   if (model.graph.nodes.some(({ scale }) => scale !== undefined)) return model;
   throw new ResNetError(
     'INVALID_ARGUMENT',
-    "dtype 'int8' needs to know the ranges of the network's values: give `calibration` images, or quantise the model " +
-      'once (quantizeModel, or `resnet-native quantize`) and load that file',
+    "dtype 'int8' needs to know the ranges of the network's values: give `calibration` images (`extract` has the option " +
+      '--calibration), or quantise the model once (quantizeModel, or `resnet-native quantize`) and load that file',
   );
-}
-
-export interface CalibrationRun {
-  /** Where the float32 network runs. Default `cpu`. */
-  readonly device?: string | undefined;
-  /** Of the CPU. Default: what the machine grants. */
-  readonly threads?: number | undefined;
-  /** Told how many images have been seen. */
-  readonly onImages?: ((seen: number) => void) | undefined;
-}
-
-/**
- * Runs the float32 network over images and gives the same network with scales and int8 weights.
- * @throws what `collectScales` throws.
- */
-export async function quantize(
-  model: Compilable,
-  images: CalibrationImages,
-  options: QuantizationOptions,
-  { device = 'cpu', threads = 0, onImages = () => {} }: CalibrationRun = {},
-): Promise<Compilable> {
-  const { graph, parameters, transform } = model;
-  const normalized = normalizedGraph(graph, transform);
-  const needed = parametersOf(parameters, graph);
-  await initialize(needed);
-  const outputs = [normalized.rename(resolveNode(graph, 'logits'))];
-  const calibration = await native().calibrate(normalized.nodes, outputs, Object.fromEntries(needed), {
-    device,
-    threads,
-  });
-  const input = inputOf(graph);
-  const found = await collectScales(calibration, images, input.channels, options, onImages);
-  // What comes behind the normalisation is the input, as everywhere in the graph.
-  const { [normalized.rename(input.name)]: scale, ...others } = found;
-  const scales = scale === undefined ? others : { ...others, [input.name]: scale };
-  const network = await withScales(graph, new Map(needed), scales, options, () => setImmediate());
-  return { ...model, ...network };
-}
-
-function normalizedGraph(graph: Graph, transform: Partial<ImageTransform> | undefined) {
-  return normalizeInput(graph.nodes, inputOf(graph), normalizeNode(transform, graph));
 }
 
 function checkCompileOptions(options: CompileOptions): void {
@@ -224,68 +186,13 @@ function cudaCacheFolder(): string {
   return join(process.env.RESNET_NATIVE_HOME || join(homedir(), '.cache', 'resnet-native'), 'cuda');
 }
 
-function checkDType({ devices }: ChosenDevices, dtype: ComputeDType): void {
-  const device = devices.find((device) => !device.dtypes.includes(dtype));
-  if (!device) return;
+/** @throws ResNetError `DEVICE_UNAVAILABLE`, and `UNSUPPORTED` for a dtype that one of them lacks. */
+async function chosenDevices({ device, dtype = 'float32' }: CompileOptions): Promise<ChosenDevices> {
+  const chosen = await chooseDevices(device ?? 'auto');
+  const lacking = chosen.devices.find(({ dtypes }) => !dtypes.includes(dtype));
+  if (!lacking) return chosen;
   throw new ResNetError(
     'UNSUPPORTED',
-    `The device "${device.id}" does not compute in ${dtype} here, only in ${device.dtypes.join(', ')}`,
+    `The device "${lacking.id}" does not compute in ${dtype} here, only in ${lacking.dtypes.join(', ')}`,
   );
-}
-
-function inputOf(graph: Graph): InputNode {
-  const input = graph.nodes[0];
-  if (input?.op !== 'input') throw invalid('model.graph', 'nodes that begin with the input', input?.op);
-  return input;
-}
-
-/** What the model's transform does to uint8 input, as a node behind the input. */
-function normalizeNode(transform: Partial<ImageTransform> | undefined, graph: Graph): NormalizeNode {
-  const { mean, std } = transform ?? {};
-  const { channels, name } = inputOf(graph);
-  const fits = (values: unknown): values is readonly number[] =>
-    Array.isArray(values) && values.length === channels && values.every(Number.isFinite);
-  if (!fits(mean) || !fits(std) || std.includes(0)) {
-    throw new ResNetError(
-      'INVALID_ARGUMENT',
-      `Expected the transform to have mean and std (not 0) for each of ${channels} channels ` +
-        `but received mean ${show(mean)} and std ${show(std)}`,
-    );
-  }
-  const names = new Set(graph.nodes.map((node) => node.name));
-  let unused = 'normalize';
-  while (names.has(unused)) unused += '_';
-  const { scale } = inputOf(graph);
-  return { op: 'normalize', name: unused, inputs: [name], mean, std, ...(scale !== undefined && { scale }) };
-}
-
-/** Puts `normalize` between the input and all who read it, be they nodes or outputs: for torch, that is the input. */
-function normalizeInput(nodes: readonly GraphNode[], input: InputNode, normalize: NormalizeNode) {
-  const rename = (name: string) => (name === input.name ? normalize.name : name);
-  const readers = nodes.slice(1).map((node) => ({ ...node, inputs: node.inputs.map(rename) }));
-  return { nodes: [input, normalize, ...readers], rename };
-}
-
-/**
- * Has parameters that have no values yet compute them, and lets the event loop turn between them: drawing all of a
- * network's at random takes a second.
- */
-async function initialize(parameters: readonly NamedParameter[]): Promise<void> {
-  let turn = performance.now();
-  for (const [, parameter] of parameters) {
-    void parameter.data;
-    if (performance.now() - turn < LONGEST_TURN_MS) continue;
-    await setImmediate();
-    turn = performance.now();
-  }
-}
-
-type NamedParameter = readonly [key: string, parameter: ParameterValues];
-
-function parametersOf(parameters: Compilable['parameters'], graph: Graph): NamedParameter[] {
-  return [...parameterShapes(graph).keys()].map((key) => {
-    const parameter = parameters.get(key);
-    if (!parameter) throw invalid('model.parameters', `a tensor named ${show(key)}`, 'none');
-    return [key, parameter];
-  });
 }

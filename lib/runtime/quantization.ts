@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { ResNetError } from '../errors.js';
 import type { Graph } from '../graph/graph.js';
 import { resolveNode } from '../graph/names.js';
@@ -6,7 +7,10 @@ import { type QuantizedNetwork, quantizeNetwork, type Scales } from '../graph/qu
 import { checkOneOf, checkOptions, invalid } from '../is.js';
 import { Tensor } from '../tensor.js';
 import { checkBatch } from './batch-input.js';
-import type { NativeCalibration } from './native.js';
+import type { Compilable } from './compilable.js';
+import { graphParameters } from './graph-parameters.js';
+import { type NativeCalibration, native } from './native.js';
+import { inputOf, normalizedGraph } from './normalized-graph.js';
 
 /** Batches of images as `run` takes them: uint8 [n, h, w, c], or float32, already normalised. */
 export type CalibrationImages = Tensor | readonly Tensor[] | AsyncIterable<Tensor>;
@@ -54,12 +58,44 @@ export function checkCalibrationImages(images: unknown): void {
   if (!good) throw invalid('calibration', 'a Tensor, an array of them or an async iterable', images);
 }
 
+export interface CalibrationRun {
+  /** Where the float32 network runs. Default `cpu`. */
+  readonly device?: string | undefined;
+  /** Of the CPU. Default: what the machine grants. */
+  readonly threads?: number | undefined;
+  /** Told how many images have been seen. */
+  readonly onImages?: ((seen: number) => void) | undefined;
+}
+
 /**
- * The scales that a network's values have in int8.
- * @param onImages told how many images have been seen.
+ * Runs the float32 network over images and gives the same network with scales and int8 weights.
  * @throws ResNetError `INVALID_ARGUMENT` for no images, or NaN in them or in the weights; `INVALID_SHAPE`.
  */
-export async function collectScales(
+export async function quantize(
+  model: Compilable,
+  images: CalibrationImages,
+  options: QuantizationOptions,
+  { device = 'cpu', threads = 0, onImages = () => {} }: CalibrationRun = {},
+): Promise<Compilable> {
+  const { graph, parameters, transform } = model;
+  const normalized = normalizedGraph(graph, transform);
+  const needed = await graphParameters(parameters, graph);
+  const outputs = [normalized.rename(resolveNode(graph, 'logits'))];
+  const calibration = await native().calibrate(normalized.nodes, outputs, Object.fromEntries(needed), {
+    device,
+    threads,
+  });
+  const input = inputOf(graph);
+  const found = await collectScales(calibration, images, input.channels, options, onImages);
+  // What comes behind the normalisation is the input, as everywhere in the graph.
+  const { [normalized.rename(input.name)]: scale, ...others } = found;
+  const scales = scale === undefined ? others : { ...others, [input.name]: scale };
+  const network = await withScales(graph, needed, scales, options, () => setImmediate());
+  return { ...model, ...network };
+}
+
+/** The scales that a network's values have in int8. */
+async function collectScales(
   calibration: NativeCalibration,
   images: CalibrationImages,
   channels: number,
@@ -89,7 +125,7 @@ function checkCalibrationBatch(batch: Tensor, channels: number, seen: number) {
 }
 
 /** The network with these scales and int8 weights, but for the layers that are to stay float32. */
-export function withScales(
+function withScales(
   graph: Graph,
   parameters: ReadonlyMap<string, ParameterValues>,
   scales: Scales,

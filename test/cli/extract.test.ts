@@ -13,6 +13,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { DIGITS_MODEL, digitOf, HELD_OUT } from '../tasks/digits.js';
 import { checkBuild, runCli } from './run-cli.js';
 
+const CALIBRATION = 'models/digits-heldout';
 const WEIGHTS = ['--weights', DIGITS_MODEL];
 let folder: string;
 let images: string;
@@ -81,4 +82,26 @@ test('too many bad images are a failure; a URL and an unknown format are wrong u
   const format = await runCli('extract', images, ...out, '--format', 'parkett');
   expect(format.code).toBe(2);
   expect(format.stderr).toContain('one of "npy", "parquet", "safetensors"');
+});
+
+test('--dtype int8 takes --calibration or weights that were quantised, and says so without', async () => {
+  const [out, before] = [join(folder, 'int8'), join(folder, 'int8-before')];
+  const int8 = [...WEIGHTS, '--dtype', 'int8'];
+  const without = await runCli('extract', images, '--out', out, ...int8);
+  expect(without.code).toBe(2);
+  expect(without.stderr).toMatch(/--calibration\), or quantise the model once/);
+  const needless = await runCli('extract', images, '--out', out, ...WEIGHTS, '--calibration', CALIBRATION);
+  expect(needless.code).toBe(2);
+  expect(needless.stderr).toContain('--calibration goes with --dtype int8');
+  const bad = await runCli('extract', images, '--out', out, ...int8, '--calibration', images);
+  expect(bad.code).toBe(1);
+  expect(bad.stderr).toContain('bad.png');
+
+  const calibrated = await runCli('extract', images, '--out', out, ...int8, '--calibration', CALIBRATION);
+  expect(calibrated.stderr).toBe('');
+  const file = join(folder, 'int8.safetensors');
+  await runCli('quantize', '--calibration', CALIBRATION, '--out', file, ...WEIGHTS);
+  await runCli('extract', images, '--out', before, '--weights', file, '--dtype', 'int8');
+  const rows = (of: string) => readFileSync(join(of, 'part-00000.avgpool.npy'));
+  expect(rows(out)).toEqual(rows(before));
 });

@@ -5,7 +5,10 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { type ExtractProgress, extractFeatures } from '../../lib/extract/extract-features.js';
 import { loadModel } from '../../lib/models/load.js';
 import type { Model } from '../../lib/models/model.js';
+import { quantizeModel } from '../../lib/models/quantize.js';
+import { calibrationImages } from '../../lib/tasks/calibration-images.js';
 import { createFeatureExtractor } from '../../lib/tasks/extractor.js';
+import { classification } from '../../lib/transforms/index.js';
 import { DIGITS_MODEL, digitOf, HELD_OUT } from '../tasks/digits.js';
 import { allRows, contents, readIndex, readManifest, readNpy, temporaryFolder } from './folders.js';
 
@@ -98,6 +101,66 @@ describe('a folder of images', () => {
     expect(last.stages[last.boundedBy].activeMs).toBe(
       Math.max(...Object.values(last.stages).map(({ activeMs }) => activeMs)),
     );
+  });
+});
+
+describe('other dtypes', () => {
+  const files = () => readdirSync(images).map((name) => join(images, name));
+  /** Held-out digits that are not among the images. */
+  const calibration = (count: number) =>
+    calibrationImages(HELD_OUT.slice(COUNT, COUNT + count), classification(model.transform), count);
+
+  test('bfloat16 gives the rows of session.run', async () => {
+    const out = newOut();
+    await extractFeatures(model, files(), { out, dtype: 'bfloat16' });
+    expect(readManifest(out).fingerprint).toMatchObject({ dtype: 'bfloat16' });
+    const extractor = await createFeatureExtractor(model, { outputs: ['avgpool'], dtype: 'bfloat16' });
+    const { avgpool } = await extractor.extract(files());
+    await extractor.close();
+    expect(allRows(out, 'avgpool').flatMap(({ row }) => row)).toEqual([...(avgpool?.data ?? [])]);
+  });
+
+  test('int8 gives the rows of the model that was quantised before', async () => {
+    const [calibrated, quantised] = [newOut(), newOut()];
+    const options = { dtype: 'int8', batch: 4 } as const;
+    await extractFeatures(model, files(), { ...options, out: calibrated, calibration: calibration(16) });
+    const before = await quantizeModel(model, calibration(16));
+    await extractFeatures(before, files(), { ...options, out: quantised });
+    expect(contents(calibrated)).toEqual(contents(quantised));
+    expect(readManifest(quantised).fingerprint.scales).toMatch(/^[0-9a-f]{64}$/);
+    const exact = newOut();
+    await extractFeatures(model, files(), { out: exact });
+    const values = (of: string) => allRows(of, 'avgpool').flatMap(({ row }) => row ?? []);
+    const expected = values(exact);
+    const errors = values(quantised).map((value, i) => value - (expected[i] ?? Number.NaN));
+    // Rounded to 8 bits in some twenty layers, and the same features.
+    expect(Math.hypot(...errors)).toBeGreaterThan(0);
+    expect(Math.hypot(...errors)).toBeLessThan(0.1 * Math.hypot(...expected));
+  });
+
+  test('int8 with other scales is refused; with the same ones it resumes', async () => {
+    const out = newOut();
+    const options = { out, dtype: 'int8' } as const;
+    await extractFeatures(model, files().slice(0, 5), { ...options, calibration: calibration(16) });
+    const resume = { ...options, resume: true };
+    await expect(
+      extractFeatures(model, files(), { ...resume, calibration: calibration(8) }),
+    ).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringMatching(/of another kind.*: the scales of int8 differ: .*\. Use another folder/),
+    });
+    await expect(extractFeatures(model, files(), { out, resume: true })).rejects.toThrow(
+      /scales of int8 differ.*dtype is "int8" there and "float32" here/,
+    );
+    const summary = await extractFeatures(model, files(), { ...resume, calibration: calibration(16) });
+    expect(summary.skipped).toBe(5);
+  });
+
+  test('int8 of a float32 model without images to calibrate with says what to do', async () => {
+    await expect(extractFeatures(model, images, { out: newOut(), dtype: 'int8' })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringMatching(/--calibration.*`resnet-native quantize`/),
+    });
   });
 });
 
