@@ -1,14 +1,14 @@
 // What one would write with transformers.js: the pipeline `image-feature-extraction` over a local model.
 
 /**
- * @param {{ transformers: string, threads: number, batch: number, dtype: string }} settings `transformers`: a folder
- * with config.json, preprocessor_config.json and onnx/model.onnx (or model_int8.onnx).
+ * @param {{ transformers: string, threads: number, batch: number }} settings `transformers`: a folder
+ * with config.json, preprocessor_config.json and onnx/model.onnx.
  * @returns a generator function over files: of { data, width }, the rows of each batch and their length.
  */
-export async function loadTransformers({ transformers, threads, batch, dtype }, { env, pipeline }) {
+export async function loadTransformers({ transformers, threads, batch }, { env, pipeline }) {
   env.allowRemoteModels = false;
   const extractor = await pipeline('image-feature-extraction', transformers, {
-    dtype: dtype === 'int8' ? 'int8' : 'fp32',
+    dtype: 'fp32',
     device: 'cpu',
     session_options: { intraOpNumThreads: threads, interOpNumThreads: 1 },
   });

@@ -15,8 +15,8 @@ export function extractTable(results: ExtractResults): string {
   ].join('\n\n');
 }
 
-function extractRows({ arch, dtype, engines }: ExtractCell): string[][] {
-  return engines.map(({ engine, version, imagesPerSecond, peakRssBytes, difference, ratio }) => [
+function extractRows({ arch, engines }: ExtractCell): string[][] {
+  return engines.map(({ engine, dtype, version, imagesPerSecond, peakRssBytes, difference, ratio }) => [
     arch,
     dtype,
     `${engine} ${version}`,

@@ -7,6 +7,8 @@ export const EXTRACT_FORMAT = 'resnet-native-extract';
 
 export interface ExtractMeasurement {
   readonly engine: string;
+  /** What it computed in: a peer's float32 is beside our other dtypes too. */
+  readonly dtype: string;
   readonly version: string;
   readonly loadMs: number;
   readonly peakRssBytes: number;

@@ -11,7 +11,6 @@ import { saveSafetensors } from '../weights/save.js';
 import { type BenchNetwork, benchNetwork } from './networks.js';
 import { QUANTIZE_SCRIPT } from './peers.js';
 
-/** Normally distributed pixels like those that are measured, for every engine's own tool to quantise with. */
 const CALIBRATION_IMAGES = 16;
 
 /** One network as the files that engines load; `onnx` is empty where no such file was asked for. */
@@ -20,6 +19,15 @@ export interface EngineFiles {
   readonly onnx: string;
   /** Why there is no ONNX file though one was asked for. */
   readonly onnxMissing?: string;
+}
+
+export interface NetworkFilesOptions {
+  /** Of the ONNX file. Default `['logits']`. */
+  readonly outputs?: readonly string[] | undefined;
+  /** An interpreter that has onnxruntime, which quantises ONNX files for peers. */
+  readonly python?: string | undefined;
+  /** What every engine's own tool quantises with, [n, c, h, w]. Default: normally distributed pixels. */
+  readonly calibration?: Tensor<Float32Array> | undefined;
 }
 
 /** A network and its input as the files that engines load, in a temporary folder of their own. */
@@ -33,22 +41,19 @@ export class NetworkFiles implements AsyncDisposable {
     readonly safetensors: string,
     /** Empty where no ONNX file was asked for. */
     readonly onnx: string,
-    private readonly python: string | undefined,
+    private readonly options: NetworkFilesOptions,
   ) {}
 
-  /**
-   * @param options.outputs of the ONNX file.
-   * @param options.python an interpreter that has onnxruntime, which quantises ONNX files for peers.
-   */
   static async write(
     arch: string,
     withOnnx: boolean,
-    { outputs = ['logits'], python }: { outputs?: readonly string[]; python?: string | undefined } = {},
+    options: NetworkFilesOptions = {},
   ): Promise<NetworkFiles> {
+    const { outputs = ['logits'] } = options;
     const network = await benchNetwork(arch);
     const folder = await mkdtemp(join(tmpdir(), 'resnet-native-bench-'));
     const onnx = withOnnx ? join(folder, 'model.onnx') : '';
-    const files = new NetworkFiles(arch, network, folder, join(folder, 'model.safetensors'), onnx, python);
+    const files = new NetworkFiles(arch, network, folder, join(folder, 'model.safetensors'), onnx, options);
     try {
       await saveSafetensors(files.safetensors, network.model);
       if (onnx) await writeFile(onnx, toOnnx(network.model, { outputs }));
@@ -67,13 +72,11 @@ export class NetworkFiles implements AsyncDisposable {
   }
 
   async #quantize(): Promise<EngineFiles> {
-    const { model, imageSize } = this.network;
-    const shape = [CALIBRATION_IMAGES, model.inputChannels, imageSize, imageSize];
-    const images = normalPixels(shape, 1);
+    const { python, calibration = this.#normalImages() } = this.options;
     const safetensors = join(this.folder, 'int8.safetensors');
-    await saveSafetensors(safetensors, await quantizeModel(model, Tensor.fromFloat32(images, shape)));
+    await saveSafetensors(safetensors, await quantizeModel(this.network.model, calibration));
     if (!this.onnx) return { safetensors, onnx: '' };
-    if (this.python === undefined) {
+    if (python === undefined) {
       return {
         safetensors,
         onnx: '',
@@ -81,10 +84,11 @@ export class NetworkFiles implements AsyncDisposable {
       };
     }
     const onnx = join(this.folder, 'int8.onnx');
-    const calibration = join(this.folder, 'calibration.f32');
-    await writeFile(calibration, images);
+    const pixels = join(this.folder, 'calibration.f32');
+    await writeFile(pixels, calibration.data);
     try {
-      await promisify(execFile)(this.python, [QUANTIZE_SCRIPT, this.onnx, calibration, shape.join(), onnx]);
+      const args = [QUANTIZE_SCRIPT, this.onnx, pixels, calibration.shape.join(), onnx];
+      await promisify(execFile)(python, args);
       return { safetensors, onnx };
     } catch (error) {
       return {
@@ -93,6 +97,12 @@ export class NetworkFiles implements AsyncDisposable {
         onnxMissing: `bench/peers/quantize.py failed: ${(error as Error).message}`,
       };
     }
+  }
+
+  #normalImages(): Tensor<Float32Array> {
+    const { model, imageSize } = this.network;
+    const shape = [CALIBRATION_IMAGES, model.inputChannels, imageSize, imageSize];
+    return Tensor.fromFloat32(normalPixels(shape, 1), shape);
   }
 
   /** Writes a batch of normally distributed pixels, the same for the same shape, and returns its path. */

@@ -20,22 +20,43 @@ afterAll(() => rm(folder, { recursive: true }));
 
 const positive = expect.toSatisfy((value: unknown) => typeof value === 'number' && value > 0);
 
-test('files go through our engine and those that are installed; the others are named', async () => {
+const ONNXRUNTIME = 'sharp + onnxruntime-node';
+
+async function run(...args: readonly string[]): Promise<{ stdout: string; results: ExtractResults }> {
   const out = join(folder, 'extract.json');
   const tiny = ['--arch', 'cifar-resnet20', '--images', '3', '--batch', '2', '--rounds', '1'];
-  const { stdout } = await promisify(execFile)(process.execPath, [SCRIPT, ...tiny, '--out', out]);
+  const { stdout } = await promisify(execFile)(process.execPath, [SCRIPT, ...tiny, ...args, '--out', out]);
+  return { stdout, results: JSON.parse(await readFile(out, 'utf8')) };
+}
+
+test('files go through our engine and those that are installed; the others are named', async () => {
+  const { stdout, results } = await run();
   expect(stdout).toMatch(/^cifar-resnet20 float32: decoding alone [\d.]+, computing alone [\d.]+ images\/s/);
-  const { cells, ...rest } = JSON.parse(await readFile(out, 'utf8')) as ExtractResults;
+  const { cells, ...rest } = results;
   expect(rest).toMatchObject({ format: 'resnet-native-extract', images: 3, bytes: positive });
   const [cell] = cells;
   expect(cell).toMatchObject({ arch: 'cifar-resnet20', alone: { decode: positive, compute: positive } });
 
-  const installed = resolveOnnxRuntime() ? ['sharp + onnxruntime-node'] : [];
+  const installed = resolveOnnxRuntime() ? [ONNXRUNTIME] : [];
   expect(cell?.engines.map(({ engine }) => engine)).toEqual(['resnet-native', ...installed]);
-  const missing = ['torch.compile + DataLoader', 'sharp + onnxruntime-node', 'transformers.js'];
+  const missing = ['torch.compile + DataLoader (workers: 2)', ONNXRUNTIME, 'transformers.js'];
   expect(cell?.skipped.map(({ engine }) => engine)).toEqual(
     missing.filter((name) => !installed.includes(name)),
   );
   // Another resize, and the same network: near, and not equal.
+  for (const { difference } of cell?.engines.slice(1) ?? []) expect(difference).toBeLessThan(0.5);
+});
+
+test('int8 is beside the float32 of peers, and their int8 needs Python', async () => {
+  const { results } = await run('--dtype', 'int8', '--engines', `resnet-native,${ONNXRUNTIME}`);
+  const [cell] = results.cells;
+  const installed = resolveOnnxRuntime() !== undefined;
+  expect(cell?.engines.map(({ engine, dtype }) => [engine, dtype])).toEqual([
+    ['resnet-native', 'int8'],
+    ...(installed ? [[ONNXRUNTIME, 'float32']] : []),
+  ]);
+  expect(cell?.skipped).toMatchObject([
+    { engine: ONNXRUNTIME, reason: expect.stringMatching(installed ? /point --python/ : /npm install/) },
+  ]);
   for (const { difference } of cell?.engines.slice(1) ?? []) expect(difference).toBeLessThan(0.5);
 });

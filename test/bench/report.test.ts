@@ -85,8 +85,8 @@ describe('writeReport', () => {
     await write('bench/results/workers.json', JSON.stringify(makeWorkersResults()));
     await writeReport(root);
     const text = await read('README.md');
-    expect(text).toContain('| resnet18 | float32 | resnet-native 0.1.0 | **90.0** | 250 MB |  |  |');
-    expect(text).toContain('| resnet18 | float32 | torch 2.0 | 60.0 | 500 MB | 2e-6 | 1.50× |');
+    expect(text).toContain('| resnet18 | int8 | resnet-native 0.1.0 | **90.0** | 250 MB |  |  |');
+    expect(text).toContain('| resnet18 | float32 | torch 2.0 | 60.0 | 500 MB | 2e-2 | 1.50× |');
     // The slower does 100; both together 1 / (1/400 + 1/100) = 80.
     expect(text).toContain('the pipeline reaches 90% of the slower and 113% of what both allow');
     expect(text).toContain('| 2 | 75.0 | 1.50× |');
