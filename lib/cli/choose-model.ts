@@ -20,17 +20,23 @@ export const SHIPPED_MODEL = fileURLToPath(
 
 /**
  * The model that the command line asks for. Without --arch and --weights it is the shipped one, and stderr is told so.
+ * @param outputs all nodes that will be asked for, if they are known: of a file that says what network it is of, what
+ * lies behind them is not read.
  * @throws ResNetError `INVALID_ARGUMENT` for options that make no sense together, and what loading throws.
  */
-export async function chooseModel({ arch, weights, numClasses }: ModelOptions): Promise<Model> {
+export async function chooseModel(
+  { arch, weights, numClasses }: ModelOptions,
+  outputs?: readonly string[],
+): Promise<Model> {
   if (numClasses !== undefined && arch === undefined) throw wrongUsage('--num-classes goes with --arch');
   if (weights === undefined) {
     if (arch !== undefined) throw wrongUsage(`--arch needs --weights: a file, or one of ${entriesOf(arch)}`);
     console.error(`No --weights: using the shipped model of handwritten digits, ${basename(SHIPPED_MODEL)}`);
-    return loadModel(SHIPPED_MODEL);
+    return loadModel(SHIPPED_MODEL, { outputs });
   }
   if (isEntryName(weights)) return pretrained(weights, arch, numClasses);
-  const model = arch === undefined ? await loadModel(weights) : await loadInto(arch, weights, numClasses);
+  const model =
+    arch === undefined ? await loadModel(weights, { outputs }) : await loadInto(arch, weights, numClasses);
   const entry = entryOfFile(weights);
   if (entry) {
     model.transform = entry.transform;

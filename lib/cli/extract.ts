@@ -102,14 +102,17 @@ async function extract(
 ): Promise<void> {
   const out = checkedOut(options);
   const labels = options.labels === undefined ? undefined : await readLabels(options.labels);
-  const model = await chooseModel(options);
-  throwIfAborted(signal);
   const { pool, normalize, top, shardSize, batch } = options;
+  const outputs = options.outputs.split(',');
+  // Classes and calibration need all of the network.
+  const isPart = top === 0 && options.calibration === undefined;
+  const model = await chooseModel(options, isPart ? outputs : undefined);
+  throwIfAborted(signal);
   const extraction = {
     ...taskOptions(options),
     ...calibrationOptions(model, options, signal),
     out,
-    outputs: options.outputs.split(','),
+    outputs,
     format: options.format as FeatureFormat,
     storeDtype: options.storeDtype as StoredDType,
     ...{ pool, normalize, topK: top, labels, shardSize, batch, signal },

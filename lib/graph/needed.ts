@@ -7,5 +7,8 @@ export function neededGraph(graph: Graph, outputs: readonly string[]): Graph {
   for (const node of graph.nodes.toReversed()) {
     if (needed.has(node.name) && 'inputs' in node) for (const input of node.inputs) needed.add(input);
   }
-  return { ...graph, nodes: graph.nodes.filter(({ name, op }) => op === 'input' || needed.has(name)) };
+  const nodes = graph.nodes.filter(({ name, op }) => op === 'input' || needed.has(name));
+  const kept = new Set(nodes.map(({ name }) => name));
+  const aliases = Object.entries(graph.aliases).filter(([, node]) => kept.has(node));
+  return { ...graph, nodes, aliases: Object.fromEntries(aliases) };
 }

@@ -1,16 +1,10 @@
 import { WeightsFormatError } from '../errors.js';
-import { type Metadata, readSafetensors, readSafetensorsMetadata } from './safetensors.js';
+import { type Metadata, openSafetensors, readSafetensorsMetadata } from './safetensors.js';
 import { SNIFF_BYTES, sniff } from './sniff.js';
 import { type ByteSource, openSource } from './source.js';
 import type { StateDict } from './state-dict.js';
-import { readTorchZip } from './torch-zip.js';
-
-/** What is in a weights file. */
-export interface WeightsFile {
-  readonly state: StateDict;
-  /** The file's own, from safetensors; torch's files have none. */
-  readonly metadata: Metadata;
-}
+import { openTorchZip } from './torch-zip.js';
+import type { WeightsFile } from './weights-file.js';
 
 /**
  * Reads the tensors of a weights file: `.safetensors`, or what `torch.save` has written since 1.6 (`.pth`, `.pt`,
@@ -26,15 +20,21 @@ export interface WeightsFile {
  * @throws ResNetError `FILE` when it cannot be read, `WEIGHTS_FORMAT` when its content is damaged, hostile, without
  * tensors or of another kind, `INVALID_ARGUMENT` for other types.
  */
-export async function readStateDict(file: string | Uint8Array): Promise<StateDict> {
-  return (await readWeightsFile(file)).state;
+export function readStateDict(file: string | Uint8Array): Promise<StateDict> {
+  return withWeightsFile(file, ({ tensors, read }) => read(new Set(tensors.keys())));
 }
 
-/** `readStateDict`, and the file's metadata from the same read. */
-export function readWeightsFile(file: string | Uint8Array): Promise<WeightsFile> {
+/**
+ * Opens a weights file, uses it and closes it. WeightsFormatErrors, those of `use` too, say which file they are about.
+ * @throws as `readStateDict`.
+ */
+export function withWeightsFile<T>(
+  file: string | Uint8Array,
+  use: (weights: WeightsFile) => Promise<T>,
+): Promise<T> {
   return withSource(file, async (source) => {
-    if ((await containerOf(source)) === 'safetensors') return readSafetensors(source);
-    return { state: await readTorchZip(source), metadata: Object.create(null) };
+    const open = (await containerOf(source)) === 'safetensors' ? openSafetensors : openTorchZip;
+    return use(await open(source));
   });
 }
 

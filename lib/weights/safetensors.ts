@@ -1,9 +1,10 @@
 import { WeightsFormatError } from '../errors.js';
 import { describe, show } from '../is.js';
-import { allocateBytes } from '../runtime/memory.js';
+import { type Extent, readExtents } from './extents.js';
 import { parseJsonObject } from './json.js';
 import type { ByteSource } from './source.js';
-import { elementCount, itemSize, type StateDict, type StateDType, tensorOver } from './state-dict.js';
+import { elementCount, itemSize, type StateDType, tensorOver } from './state-dict.js';
+import type { WeightsFile } from './weights-file.js';
 
 // The format: 8 bytes with the length of the header, the header, the data. The header is a JSON object of
 // { dtype, shape, data_offsets } by name, and of strings under `__metadata__`; offsets count from the end of it.
@@ -37,37 +38,40 @@ export const MAX_HEADER_BYTES = 32 * 2 ** 20;
 /** Strings by name; without a prototype, since the names come from a file. */
 export type Metadata = Readonly<Record<string, string>>;
 
-interface Extent {
+interface StoredTensor extends Extent {
   readonly name: string;
   readonly dtype: StateDType;
   readonly shape: readonly number[];
-  readonly start: number;
-  readonly end: number;
 }
 
 interface Header {
-  readonly tensors: readonly Extent[];
+  readonly tensors: readonly StoredTensor[];
   readonly metadata: Metadata;
   /** Where in the file the data begins. */
   readonly dataStart: number;
 }
 
 /**
- * Reads all tensors: the data with one read into one block of memory, which they are views of.
+ * Opens a file: its header is read and checked.
  * @throws WeightsFormatError unless the file keeps every rule of the format and holds a tensor.
  */
-export async function readSafetensors(source: ByteSource): Promise<{ state: StateDict; metadata: Metadata }> {
+export async function openSafetensors(source: ByteSource): Promise<WeightsFile> {
   const { tensors, metadata, dataStart } = await readHeader(source);
   if (tensors.length === 0) throw new WeightsFormatError('it holds no tensors');
-  const data = allocateBytes(source.size - dataStart);
-  await source.read(data, dataStart);
-  const state: StateDict = new Map(
-    tensors.map(({ name, dtype, shape, start, end }) => [
-      name,
-      tensorOver(data.subarray(start, end), dtype, shape),
-    ]),
-  );
-  return { state, metadata };
+  return {
+    tensors: new Map(tensors.map((tensor) => [tensor.name, tensor])),
+    metadata,
+    async read(names) {
+      const wanted = tensors.filter(({ name }) => names.has(name));
+      const data = await readExtents(source, [...wanted].sort(inFileOrder), dataStart);
+      return new Map(
+        wanted.map((tensor) => [
+          tensor.name,
+          tensorOver(data.get(tensor) as Uint8Array, tensor.dtype, tensor.shape),
+        ]),
+      );
+    },
+  };
 }
 
 /** The metadata alone; the file's tensors are checked but not read. */
@@ -88,7 +92,7 @@ async function readHeader(source: ByteSource): Promise<Header> {
   const entries = parseJsonObject(bytes, 'its header');
   const metadata = checkedMetadata(entries.get(METADATA_KEY));
   entries.delete(METADATA_KEY);
-  const tensors = [...entries].map(([name, entry]) => checkedExtent(name, entry));
+  const tensors = [...entries].map(([name, entry]) => checkedTensor(name, entry));
   checkLayout(tensors, source.size - dataStart);
   return { tensors, metadata, dataStart };
 }
@@ -105,7 +109,7 @@ function checkedMetadata(entries: unknown): Metadata {
   return metadata;
 }
 
-function checkedExtent(name: string, entry: unknown): Extent {
+function checkedTensor(name: string, entry: unknown): StoredTensor {
   const at = `tensor ${show(name)}`;
   if (!(entry instanceof Map)) throw new WeightsFormatError(`${at} is described by no object`);
   const dtype = STATE_DTYPES.get(entry.get('dtype'));
@@ -128,9 +132,9 @@ function checkedExtent(name: string, entry: unknown): Extent {
 }
 
 /** The format's own rule: tensors cover the data from its first to its last byte, each byte once. */
-function checkLayout(tensors: readonly Extent[], dataBytes: number): void {
+function checkLayout(tensors: readonly StoredTensor[], dataBytes: number): void {
   let covered = 0;
-  for (const { name, start, end } of [...tensors].sort((a, b) => a.start - b.start || a.end - b.end)) {
+  for (const { name, start, end } of [...tensors].sort(inFileOrder)) {
     if (start !== covered)
       throw new WeightsFormatError(
         `tensor ${show(name)} begins at byte ${start} of the data but the one before ends at ${covered}`,
@@ -141,4 +145,8 @@ function checkLayout(tensors: readonly Extent[], dataBytes: number): void {
     throw new WeightsFormatError(
       `its tensors take ${covered} bytes but ${dataBytes} follow the header: it is cut off or damaged`,
     );
+}
+
+function inFileOrder(a: Extent, b: Extent): number {
+  return a.start - b.start || a.end - b.end;
 }

@@ -4,9 +4,10 @@ import { shapeSize } from '../shape.js';
 import { findStateDict } from './checkpoint.js';
 import { unpickle } from './pickle.js';
 import type { ByteSource } from './source.js';
-import { itemSize, type StateDict } from './state-dict.js';
+import { itemSize } from './state-dict.js';
 import { asStorageType, TORCH_GLOBALS } from './torch-globals.js';
 import { StorageRef, type TensorRef } from './torch-tensor.js';
+import type { WeightsFile } from './weights-file.js';
 import { ZipArchive } from './zip.js';
 
 /** The pickle of ResNet-152 with its optimiser takes a quarter of a megabyte. */
@@ -17,11 +18,11 @@ const MAX_GATHERED_BYTES = 256 * 2 ** 20;
 const MAX_GATHERED_RATIO = 4;
 
 /**
- * Reads what `torch.save` has written since 1.6: a zip archive of `data.pkl`, which says what there is, and a file
+ * Opens what `torch.save` has written since 1.6: a zip archive of `data.pkl`, which says what there is, and a file
  * `data/<key>` for each storage. All lie in one folder of any name.
  * @throws WeightsFormatError for damaged, hostile or other archives.
  */
-export async function readTorchZip(source: ByteSource): Promise<StateDict> {
+export async function openTorchZip(source: ByteSource): Promise<WeightsFile> {
   const archive = await ZipArchive.open(source);
   const folder = findFolder(archive);
   await checkByteOrder(archive, folder);
@@ -30,11 +31,18 @@ export async function readTorchZip(source: ByteSource): Promise<StateDict> {
 
   const nameOf = (tensor: TensorRef) => `${folder}data/${tensor.storage.key}`;
   for (const tensor of tensors.values()) checkStorage(archive, nameOf(tensor), tensor.storage);
-  const contents = await archive.read([...tensors.values()].map(nameOf));
-  await archive.checkUnread();
-  return new Map(
-    [...tensors].map(([key, tensor]) => [key, tensor.over(contents.get(nameOf(tensor)) as Uint8Array)]),
-  );
+  return {
+    tensors,
+    metadata: Object.create(null),
+    async read(names) {
+      const wanted = [...tensors].filter(([key]) => names.has(key));
+      const contents = await archive.read(wanted.map(([, tensor]) => nameOf(tensor)));
+      await archive.checkUnread();
+      return new Map(
+        wanted.map(([key, tensor]) => [key, tensor.over(contents.get(nameOf(tensor)) as Uint8Array)]),
+      );
+    },
+  };
 }
 
 /** What comes before `data.pkl` in the names. */

@@ -3,7 +3,8 @@ import { inflateRaw } from 'node:zlib';
 import yauzl, { type Entry } from 'yauzl';
 import { WeightsFormatError } from '../errors.js';
 import { show } from '../is.js';
-import { alignedBytes, allocateBytes, copyBytes } from '../runtime/memory.js';
+import { alignedBytes, copyBytes } from '../runtime/memory.js';
+import { readExtents } from './extents.js';
 import type { ByteSource } from './source.js';
 
 const inflate = promisify<Uint8Array, { maxOutputLength: number }, Buffer>(inflateRaw);
@@ -17,8 +18,6 @@ const MAX_INFLATED_RATIO = 4;
 const READS_AT_ONCE = 64;
 const LOCAL_HEADER_BYTES = 30;
 const LOCAL_HEADER_SIGNATURE = 0x04034b50;
-/** Cache line and vector: data aligned to this in the file (torch pads for it) is aligned in memory too. */
-const ALIGNMENT = 64;
 
 /** A file in the archive. Its local header and data lie in [start, end), which belongs to no other entry. */
 interface ZipEntry {
@@ -80,7 +79,7 @@ export class ZipArchive {
     const wanted = [...new Set(names)].map((name) => this.entries.get(name) as ZipEntry);
     wanted.sort((a, b) => a.start - b.start);
     this.checkInflatedSize(wanted);
-    const extents = await this.readExtents(wanted);
+    const extents = await readExtents(this.source, wanted);
     const contents = new Map<string, Uint8Array>();
     for (const [entry, extent] of extents) {
       const data = dataOf(entry, extent);
@@ -113,34 +112,6 @@ export class ZipArchive {
       throw new WeightsFormatError(
         `its ${this.source.size} bytes would inflate to ${total}: this looks like a zip bomb; save it uncompressed`,
       );
-  }
-
-  /** Reads [start, end) of each entry, neighbours with one read, all into one block. */
-  private async readExtents(sorted: readonly ZipEntry[]): Promise<Map<ZipEntry, Uint8Array>> {
-    const runs: { start: number; end: number; at: number }[] = [];
-    let total = 0;
-    for (const { start, end } of sorted) {
-      const last = runs.at(-1);
-      if (last?.end === start) {
-        last.end = end;
-      } else {
-        total += ALIGNMENT - (total % ALIGNMENT) + (start % ALIGNMENT);
-        runs.push({ start, end, at: total });
-      }
-      total += end - start;
-    }
-    const block = allocateBytes(total);
-    for (const { start, end, at } of runs)
-      await this.source.read(block.subarray(at, at + end - start), start);
-
-    const extents = new Map<ZipEntry, Uint8Array>();
-    let run = 0;
-    for (const entry of sorted) {
-      while (entry.start >= (runs[run]?.end ?? Number.POSITIVE_INFINITY)) run++;
-      const { start, at } = runs[run] as (typeof runs)[number];
-      extents.set(entry, block.subarray(at + entry.start - start, at + entry.end - start));
-    }
-    return extents;
   }
 }
 

@@ -10,6 +10,7 @@ import {
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { extractFeatures, loadModel } from '../../lib/index.js';
 import { DIGITS_MODEL, digitOf, HELD_OUT } from '../tasks/digits.js';
 import { checkBuild, runCli } from './run-cli.js';
 
@@ -69,6 +70,14 @@ test('a second run is refused without --resume, and other features with it', asy
   const others = await runCli(...args, '--resume', '--outputs', 'layer1');
   expect(others.code).toBe(2);
   expect(others.stderr).toContain('outputs is ["avgpool"] there and ["layer1"] here');
+});
+
+test('of a network that ends early the features are those of the whole one', async () => {
+  const out = join(folder, 'early');
+  await extractFeatures(await loadModel(DIGITS_MODEL), images, { out, outputs: ['layer1'] });
+  const again = await runCli('extract', images, '--out', out, ...WEIGHTS, '--outputs', 'layer1', '--resume');
+  expect(again.stderr).toBe('');
+  expect(again.stdout).toContain('0 images in');
 });
 
 test('too many bad images are a failure; a URL and an unknown format are wrong usage', async () => {

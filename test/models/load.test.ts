@@ -94,6 +94,47 @@ describe('a file that carries its graph', () => {
   });
 });
 
+describe('with outputs', () => {
+  async function features(model: Model, outputs: readonly string[]) {
+    const session = await model.compile({ device: 'reference', outputs });
+    const pixels = Uint8Array.from({ length: 9 * 7 * 3 }, (_, i) => (i * 41) % 256);
+    const results = await session.run(Tensor.fromUint8(pixels, [1, 9, 7, 3]));
+    await session.close();
+    return results;
+  }
+
+  test.each<[string, (model: Model) => Promise<string>]>([
+    ['its graph', save],
+    ['its architecture', (model) => saveState(model, { architecture: ARCHITECTURE })],
+  ])('a file that carries %s gives the network up to the last of them', async (_, saved) => {
+    const model = small();
+    const outputs = ['layer1', 'layer2.0.relu'];
+    const part = await loadModel(await saved(model), { outputs });
+    expect([...part.parameters.keys()]).toEqual(
+      [...model.parameters.keys()].filter((key) => !/^(layer2\.0\.(conv|bn)2|layer3|fc)/.test(key)),
+    );
+    expect(part.graph.nodes.at(-1)?.name).toBe('layer2.0.relu');
+    expect(await features(part, outputs)).toEqual(await features(model, outputs));
+    await expect(part.compile()).rejects.toMatchObject({ code: 'UNKNOWN_NODE' });
+  });
+
+  test('of tensors that are not needed nothing is asked', async () => {
+    const state = small().stateDict() as StateDict;
+    state.delete('fc.weight');
+    const file = await save(state, { graph: JSON.stringify(small().graph) });
+    await expect(loadModel(file)).rejects.toMatchObject({ code: 'STATE_DICT_MISMATCH' });
+    await loadModel(file, { outputs: ['avgpool'] });
+  });
+
+  test('that are none, or not there, are refused', async () => {
+    const file = await save(small());
+    const none = loadModel(file, { outputs: [] });
+    await expect(none).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    const unknown = loadModel(file, { outputs: ['layer4'] });
+    await expect(unknown).rejects.toThrow(/no node "layer4" \(did you mean "layer/);
+  });
+});
+
 describe('the transform of a saved model', () => {
   const fields = { resizeSize: 40, cropSize: 32, mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25] };
 

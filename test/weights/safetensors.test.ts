@@ -5,11 +5,32 @@ import { describe, expect, test } from 'vitest';
 import type { Graph } from '../../lib/graph/graph.js';
 import { parseGraph } from '../../lib/graph/serialize.js';
 import { readMetadata, readStateDict } from '../../lib/weights/read.js';
+import { openSafetensors } from '../../lib/weights/safetensors.js';
 import { saveSafetensors } from '../../lib/weights/save.js';
+import type { ByteSource } from '../../lib/weights/source.js';
 import type { StateDict, StateTensor } from '../../lib/weights/state-dict.js';
 import { described, EXPECTED, expectError, fixture, makeSafetensors, temporaryFolder } from './helpers.js';
 
 const folder = temporaryFolder();
+
+/** Remembers what was read of it, as [start, end). */
+class RecordingSource implements ByteSource {
+  readonly name = 'recorded';
+  readonly reads: [start: number, end: number][] = [];
+
+  constructor(private readonly bytes: Uint8Array) {}
+
+  get size(): number {
+    return this.bytes.length;
+  }
+
+  async read(target: Uint8Array, position: number): Promise<void> {
+    this.reads.push([position, position + target.length]);
+    target.set(this.bytes.subarray(position, position + target.length));
+  }
+
+  async close(): Promise<void> {}
+}
 
 describe('reads', () => {
   test("what Python's library writes", async () => {
@@ -41,6 +62,33 @@ describe('reads', () => {
     };
     const state = await readStateDict(makeSafetensors(header, data));
     expect(state.get('w')?.data).toEqual(Float32Array.of(1.5, -2));
+  });
+
+  test('only the tensors that are asked for, neighbours with one read', async () => {
+    const header = {
+      d: { dtype: 'F32', shape: [1], data_offsets: [12, 16] },
+      a: { dtype: 'F32', shape: [1], data_offsets: [0, 4] },
+      none: { dtype: 'F32', shape: [0], data_offsets: [8, 8] },
+      b: { dtype: 'F32', shape: [1], data_offsets: [4, 8] },
+      c: { dtype: 'F32', shape: [1], data_offsets: [8, 12] },
+    };
+    const file = makeSafetensors(header, new Uint8Array(Float32Array.of(1, 2, 3, 4).buffer));
+    const dataStart = file.length - 16;
+    const source = new RecordingSource(file);
+    const { read, tensors } = await openSafetensors(source);
+    expect([...tensors.keys()]).toEqual(['d', 'a', 'none', 'b', 'c']);
+    source.reads.length = 0;
+    const state = await read(new Set(['a', 'b', 'none', 'd', 'elsewhere']));
+    expect(source.reads).toEqual([
+      [dataStart, dataStart + 8],
+      [dataStart + 12, dataStart + 16],
+    ]);
+    expect([...state].map(([name, { data }]) => [name, ...data])).toEqual([
+      ['d', 4],
+      ['a', 1],
+      ['none'],
+      ['b', 2],
+    ]);
   });
 
   test('names that would reach a prototype', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { readMetadata, readStateDict } from '../../lib/weights/read.js';
+import { readMetadata, readStateDict, withWeightsFile } from '../../lib/weights/read.js';
 import { bytesOf, described, EXPECTED, expectError, fixture } from './helpers.js';
 import { bytes, dictOf, global, int, pickleOf, tensor, text, tuple } from './pickle-builder.js';
 import { type MadeEntry, makeZip } from './zip-builder.js';
@@ -34,6 +34,17 @@ describe('files made by torch', () => {
     const data = [...state.values()].map((tensor) => tensor.data);
     expect(new Set(data.map(({ buffer }) => buffer)).size).toBe(1);
     expect(data.filter(({ byteOffset }) => byteOffset % 64 !== 0)).toEqual([]);
+  });
+
+  test('of a file that is open, only those that are asked for', async () => {
+    const names = Object.keys(EXPECTED['model.pth'] ?? {}).slice(1, 3);
+    const state = await withWeightsFile(fixture('model.pth'), async ({ tensors, read }) => {
+      expect([...tensors.keys()]).toEqual(Object.keys(EXPECTED['model.pth'] ?? {}));
+      return read(new Set(names));
+    });
+    const expected = Object.entries(EXPECTED['model.pth'] ?? {}).filter(([name]) => names.includes(name));
+    expect(described(state)).toEqual(Object.fromEntries(expected));
+    expect(names).toHaveLength(2);
   });
 
   test('have no metadata', async () => {

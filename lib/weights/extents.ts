@@ -1,0 +1,45 @@
+import { allocateBytes } from '../runtime/memory.js';
+import type { ByteSource } from './source.js';
+
+/** Bytes [start, end) of a file. */
+export interface Extent {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Cache line and vector: data aligned to this in the file (torch pads for it) is aligned in memory too. */
+const ALIGNMENT = 64;
+
+/**
+ * Reads parts of a file into one block of memory, of which they become views, neighbours with one read.
+ * @param sorted parts that do not overlap, by their start and then their end.
+ * @param origin where in the file their offsets count from.
+ */
+export async function readExtents<E extends Extent>(
+  source: ByteSource,
+  sorted: readonly E[],
+  origin = 0,
+): Promise<Map<E, Uint8Array>> {
+  const runs: { start: number; end: number; at: number }[] = [];
+  let size = 0;
+  const places = sorted.map(({ start, end }) => {
+    let run = runs.at(-1);
+    if (run?.end !== start) {
+      size += ALIGNMENT - (size % ALIGNMENT) + (start % ALIGNMENT);
+      run = { start, end, at: size };
+      runs.push(run);
+    }
+    run.end = end;
+    size += end - start;
+    return run.at + start - run.start;
+  });
+  const block = allocateBytes(size);
+  for (const { start, end, at } of runs)
+    await source.read(block.subarray(at, at + end - start), origin + start);
+  return new Map(
+    sorted.map((extent, i) => {
+      const at = places[i] as number;
+      return [extent, block.subarray(at, at + extent.end - extent.start)];
+    }),
+  );
+}
