@@ -32,7 +32,7 @@ std::vector<KernelRow> AllRows() {
   AddInt8Rows(rows, kInt8Avx2, kAvx2Fma);
   AddInt8Rows(rows, kInt8AvxVnni, kAvx2Fma | kAvxVnni);
   AddInt8Rows(rows, kInt8Avx512Vnni, kAvx512 | kAvx512Vnni);
-  AddInt8Rows(rows, kInt8Amx, kAvx512 | kAmxInt8);
+  rows.push_back({&kTilesInt8, DType::kInt8, kAvx512 | kAmxInt8});
   AddRows(rows, kBfloat16Avx2, DType::kBfloat16, kAvx2Fma);
   AddRows(rows, kBfloat16Avx512, DType::kBfloat16, kAvx512);
   AddRows(rows, kBfloat16Avx512Bf16, DType::kBfloat16, kAvx512 | kAvx512Bf16);

@@ -6,18 +6,26 @@
 namespace resnet_native::cpu {
 namespace {
 
-// Tile rows are 64 bytes: reading one may go this far beyond a pixel, to zeros.
+// Tile rows are 64 bytes: reading one may go this far beyond a pixel, to padding.
 constexpr int64_t kReadBeyond = 64;
+
+// For the few hundred bytes of a pixel a call would take longer than the copy.
+void CopyBytes(const char* from, int64_t count, char* to) {
+  int64_t i = 0;
+  for (; i + kCacheLine <= count; i += kCacheLine) std::memcpy(to + i, from + i, kCacheLine);
+  if (i < count) std::memcpy(to + i, from + i, count - i);
+}
 
 }  // namespace
 
 InputPlanes::InputPlanes(const Window& window, int64_t channels, int64_t element, int64_t channel_multiple,
-                         bool join_columns)
+                         bool join_columns, char padding)
     : window_(window),
       channels_(channels),
       element_(element),
       padded_channels_(join_columns ? channels : RoundUp(channels, channel_multiple)),
       joined_(join_columns),
+      padding_(padding),
       column_planes_(join_columns ? 1 : window.stride_w),
       used_rows_(window.stride_h, false),
       used_columns_(column_planes_, false) {
@@ -87,7 +95,7 @@ void InputPlanes::SpreadRow(const Layout& layout, const char* from, int64_t w, i
                row * layout.row_bytes;
     const int64_t length = layout.row_bytes + (last ? last_column_ * layout.pixel_bytes + kReadBeyond : 0);
     if (!from) {
-      std::memset(to, 0, length);
+      std::memset(to, padding_, length);
       continue;
     }
     const int64_t input_pixel = channels_ * element_, pixel = padded_channels_ * element_;
@@ -99,17 +107,17 @@ void InputPlanes::SpreadRow(const Layout& layout, const char* from, int64_t w, i
         std::clamp<int64_t>(CeilDiv(std::max<int64_t>(w + window_.pad_w - remainder, 0), step), begin,
                             std::max(begin, available));
     const int64_t offset = begin * step + remainder - window_.pad_w;
-    std::memset(to, 0, std::min(begin * pixel, length));
+    std::memset(to, padding_, std::min(begin * pixel, length));
     if (begin * pixel >= length) continue;
     if (step == 1 && pixel == input_pixel) {
       std::memcpy(to + begin * pixel, from + offset * input_pixel, (end - begin) * pixel);
     } else {
       for (int64_t i = begin; i < end; ++i) {
-        std::memcpy(to + i * pixel, from + (offset + (i - begin) * step) * input_pixel, input_pixel);
-        std::memset(to + i * pixel + input_pixel, 0, pixel - input_pixel);
+        CopyBytes(from + (offset + (i - begin) * step) * input_pixel, input_pixel, to + i * pixel);
+        if (pixel > input_pixel) std::memset(to + i * pixel + input_pixel, padding_, pixel - input_pixel);
       }
     }
-    std::memset(to + end * pixel, 0, length - end * pixel);
+    std::memset(to + end * pixel, padding_, length - end * pixel);
   }
 }
 

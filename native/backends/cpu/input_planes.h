@@ -19,9 +19,10 @@ namespace resnet_native::cpu {
 // pixels of the input, and there are planes for the remainders of rows only.
 class InputPlanes {
  public:
-  // `element`: bytes. `channel_multiple`: a pixel's channels are filled up with zeros to a multiple of it.
+  // `element`: bytes. `channel_multiple`: a pixel's channels are filled up to a multiple of it. `padding`:
+  // the byte that this and what lies outside the image are made of.
   InputPlanes(const Window& window, int64_t channels, int64_t element, int64_t channel_multiple,
-              bool join_columns);
+              bool join_columns, char padding);
 
   int64_t taps() const { return static_cast<int64_t>(taps_.size()); }
 
@@ -60,6 +61,7 @@ class InputPlanes {
   const Window window_;
   const int64_t channels_, element_, padded_channels_;
   const bool joined_;
+  const char padding_;
   int column_planes_ = 1;
   std::vector<bool> used_rows_;  // by remainder
   std::vector<bool> used_columns_;

@@ -6,27 +6,31 @@
 
 namespace resnet_native::cpu {
 
-Int8PackedFilters::Int8PackedFilters(const Int8FilterSource& source, const Int8Kernels& kernels,
-                                     ThreadPool& pool) {
+QuantizedFilters::QuantizedFilters(const Int8FilterSource& source)
+    : filters(QuantizeFilters(source.filters.filters, static_cast<int>(source.filters.out_channels),
+                              source.operands.node_name)),
+      to(RequantizeProducts(filters, source.filters.bias, source.operands.x, source.operands.residual,
+                            source.operands.y)) {}
+
+Int8PackedFilters::Int8PackedFilters(const Int8FilterSource& all, ThreadPool& pool) {
+  const FilterSource& source = all.filters;
   const int64_t in_per_group = source.in_channels / source.groups;
   const bool square = source.in_channels == source.out_channels;
   block_ranges_ = source.groups > 1 && square && kInt8Block % in_per_group == 0;
   range_channels_ = block_ranges_ ? kInt8Block : in_per_group;
   ranges_ = block_ranges_ ? CeilDiv(source.in_channels, kInt8Block) : source.groups;
-  steps_ = RoundUp(CeilDiv(source.taps * range_channels_, 4), kernels.step_multiple);
+  steps_ = CeilDiv(source.taps() * range_channels_, 4);
   MakePanels(source);
 
-  const Int8Filters filters =
-      QuantizeFilters(source.filters, static_cast<int>(source.out_channels), source.node_name);
-  const Requantization to = RequantizeProducts(filters, source.bias, source.x, source.residual, source.y);
-  residual_multiplier_ = to.residual_multiplier;
+  const QuantizedFilters quantized(all);
+  residual_multiplier_ = quantized.to.residual_multiplier;
   const auto panels = static_cast<int64_t>(panels_.size());
   weights_ = AlignedBuffer(static_cast<size_t>(panels * kBlocksOfPanel * steps_ * kInt8Panel));
   finish_ = AlignedBuffer(static_cast<size_t>(panels * 2 * kInt8Panel) * sizeof(float));
-  pool.ParallelFor(panels, [&](int64_t i, int) { Pack(source, filters, to, i); });
+  pool.ParallelFor(panels, [&](int64_t i, int) { Pack(source, quantized, i); });
 }
 
-void Int8PackedFilters::MakePanels(const Int8FilterSource& source) {
+void Int8PackedFilters::MakePanels(const FilterSource& source) {
   const int64_t groups = block_ranges_ ? 1 : source.groups;
   const int64_t out_per_group = source.out_channels / groups;
   for (int64_t group = 0; group < groups; ++group) {
@@ -41,8 +45,7 @@ void Int8PackedFilters::MakePanels(const Int8FilterSource& source) {
   }
 }
 
-void Int8PackedFilters::Pack(const Int8FilterSource& source, const Int8Filters& filters,
-                             const Requantization& to, int64_t index) {
+void Int8PackedFilters::Pack(const FilterSource& source, const QuantizedFilters& quantized, int64_t index) {
   const Panel& panel = panels_[index];
   auto* weights = const_cast<int8_t*>(Weights(index, 0));
   auto* multiplier = const_cast<float*>(Multiplier(index));
@@ -52,17 +55,17 @@ void Int8PackedFilters::Pack(const Int8FilterSource& source, const Int8Filters& 
   const int64_t out_per_group = source.out_channels / source.groups;
   for (int lane = 0; lane < panel.channels; ++lane) {
     const int64_t out = panel.first_out + lane;
-    multiplier[lane] = to.multiplier[out];
-    multiplier[kInt8Panel + lane] = to.offset[out];
+    multiplier[lane] = quantized.to.multiplier[out];
+    multiplier[kInt8Panel + lane] = quantized.to.offset[out];
     // Where the group's channels begin in the block's range.
     const int64_t first_in = out / out_per_group * in_per_group;
     const int64_t in_range = block_ranges_ ? first_in % kInt8Block : 0;
-    const int8_t* filter = filters.values.data() + out * in_per_group * source.taps;
+    const int8_t* filter = quantized.filters.values.data() + out * in_per_group * source.taps();
     int8_t* block = weights + lane / kInt8Block * steps_ * kInt8Panel + lane % kInt8Block * 4;
     for (int64_t c = 0; c < in_per_group; ++c) {
-      for (int64_t tap = 0; tap < source.taps; ++tap) {
+      for (int64_t tap = 0; tap < source.taps(); ++tap) {
         const int64_t k = tap * range_channels_ + in_range + c;
-        block[k / 4 * kInt8Panel + k % 4] = filter[c * source.taps + tap];
+        block[k / 4 * kInt8Panel + k % 4] = filter[c * source.taps() + tap];
       }
     }
   }

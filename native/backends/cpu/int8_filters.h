@@ -1,25 +1,38 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "native/backends/cpu/aligned_buffer.h"
 #include "native/backends/cpu/kernels/int8_kernels.h"
+#include "native/backends/cpu/packed_filters.h"
 #include "native/backends/cpu/thread_pool.h"
 #include "native/graph/graph.h"
 #include "native/graph/quantization.h"
 
 namespace resnet_native::cpu {
 
-// What is packed. The input channels that an output channel sees are those of its group.
-struct Int8FilterSource {
-  const Filters& filters;
-  const Weight& bias;
+// How the operands of an operation of a quantised graph are held; its result is float32 where y is none.
+struct Int8Operands {
   const std::string& node_name;  // for errors
-  int64_t in_channels, out_channels;
-  int groups = 1, taps = 1;
   Quantization x;
   std::optional<Quantization> residual, y;
+};
+
+// What is packed.
+struct Int8FilterSource {
+  FilterSource filters;
+  const Int8Operands& operands;
+};
+
+// The filters as int8, and what follows their sums. Throws kInvalidArgument for weights that are no numbers.
+struct QuantizedFilters {
+  Int8Filters filters;
+  Requantization to;
+
+  explicit QuantizedFilters(const Int8FilterSource& source);
 };
 
 // int8 weights as the kernels read them, and what follows the sums.
@@ -38,7 +51,7 @@ class Int8PackedFilters {
   };
 
   // Throws kInvalidArgument for weights that are no numbers.
-  Int8PackedFilters(const Int8FilterSource& source, const Int8Kernels& kernels, ThreadPool& pool);
+  Int8PackedFilters(const Int8FilterSource& all, ThreadPool& pool);
 
   const std::vector<Panel>& panels() const { return panels_; }
   int64_t ranges() const { return ranges_; }
@@ -58,9 +71,8 @@ class Int8PackedFilters {
  private:
   static constexpr int kBlocksOfPanel = kInt8Panel / kInt8Block;
 
-  void MakePanels(const Int8FilterSource& source);
-  void Pack(const Int8FilterSource& source, const Int8Filters& filters, const Requantization& to,
-            int64_t panel);
+  void MakePanels(const FilterSource& source);
+  void Pack(const FilterSource& source, const QuantizedFilters& quantized, int64_t panel);
 
   std::vector<Panel> panels_;
   int64_t ranges_ = 1, range_channels_ = 0, steps_ = 0;

@@ -18,13 +18,20 @@ bool FitsGroupedKernels(const FilterSource& source, int lanes) {
 
 }  // namespace
 
+FilterSource FiltersOf(const Conv2dOp& op) {
+  return {op.filters,         op.bias,           op.in_channels, op.out_channels, op.groups,
+          op.window.kernel_h, op.window.kernel_w};
+}
+
+FilterSource FiltersOf(const LinearOp& op) { return {op.filters, op.bias, op.in_features, op.out_features}; }
+
 PackedFilters::PackedFilters(const FilterSource& source, DType dtype, const ConvKernels& kernels,
                              ThreadPool& pool)
     : dtype_(dtype) {
   grouped_ = FitsGroupedKernels(source, kernels.lanes);
   const int64_t in_per_group = source.in_channels / source.groups;
   lanes_ = kernels.lanes;
-  taps_ = source.kernel_h * (source.join_columns ? 1 : source.kernel_w);
+  taps_ = source.taps();
   channels_ = in_per_group * (source.join_columns ? source.kernel_w : 1);
   depth_ = grouped_ ? 1 : kernels.depth;
   steps_ = CeilDiv(channels_, depth_);

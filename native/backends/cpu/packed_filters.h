@@ -36,7 +36,11 @@ struct FilterSource {
   // The columns of a kernel's row lie beside each other in memory wherever it is applied: each row is one
   // tap, of kernel_w × in_channels channels.
   bool join_columns = false;
+
+  int64_t taps() const { return int64_t{kernel_h} * (join_columns ? 1 : kernel_w); }
 };
+FilterSource FiltersOf(const Conv2dOp& op);
+FilterSource FiltersOf(const LinearOp& op);
 
 // Weights in the order in which the kernels read them: panel after panel, each
 // [taps][channels / depth][lanes][depth], in words of four bytes that hold `depth` channels of a lane.

@@ -51,7 +51,7 @@ double MeasureGflops(const PeakKernels& kernels, ThreadPool& pool) {
   });
 }
 
-// Tiles are multiplied from memory, so this is the kernel on what the first-level cache holds.
+// Vector units read every factor from memory, so this is the kernel on what the first-level cache holds.
 double MeasureInt8Gops(const Int8Kernels& kernels, ThreadPool& pool) {
   constexpr int64_t kSteps = 64;
   const std::vector<uint8_t> x(kernels.max_pixels * kSteps * 4, 1);
@@ -59,12 +59,10 @@ double MeasureInt8Gops(const Int8Kernels& kernels, ThreadPool& pool) {
   const int64_t operations = int64_t{2} * kernels.max_pixels * kInt8Panel * kSteps * 4;
   return MeasureRate(pool, operations, [&](int64_t rounds) {
     AlignedBuffer sums(kernels.max_pixels * kInt8Panel * sizeof(int32_t));
-    if (kernels.enter) kernels.enter();
     for (int64_t i = 0; i < rounds; ++i) {
       kernels.sums({x.data(), kSteps * 4, kernels.max_pixels, weights.As<int8_t>(), kSteps,
                     kInt8Panel / kInt8Block, sums.As<int32_t>()});
     }
-    if (kernels.leave) kernels.leave();
   });
 }
 
@@ -89,8 +87,10 @@ Peak MeasurePeak(int threads) {
   if (threads < 1) throw Error(ErrorCode::kInvalidArgument, "expected at least one thread to measure");
   ThreadPool pool(threads);
   const KernelTable kernels(FeaturesFor(SelectIsa()));
+  const KernelSet& int8 = kernels[DType::kInt8];
   return {MeasureGflops(*kernels[DType::kFloat32].peak, pool),
-          MeasureInt8Gops(*kernels[DType::kInt8].int8, pool), MeasureBandwidth(pool)};
+          int8.tiles ? MeasureGflops(int8.tiles->peak, pool) : MeasureInt8Gops(*int8.int8, pool),
+          MeasureBandwidth(pool)};
 }
 
 }  // namespace resnet_native::cpu

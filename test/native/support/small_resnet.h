@@ -9,8 +9,9 @@ namespace resnet_native::testing {
 
 inline const ChannelAffine kNormalize{{1 / 58.4f, 1 / 57.1f, 1 / 57.4f}, {-2.1f, -2.0f, -1.8f}};
 
-// stem, max pool, three blocks of other kinds, pool, fully connected.
-inline Graph SmallResNet(std::vector<std::string> outputs = {"fc"}) {
+// stem, max pool, three blocks of other kinds, pool, fully connected. `late_norm`: a batch norm behind a
+// ReLU, which cannot be folded.
+inline Graph SmallResNet(std::vector<std::string> outputs = {"fc"}, bool late_norm = true) {
   GraphBuilder b;
   NodeId x = b.Add("normalize", {0}, NormalizeOp{kNormalize});
   x = b.BatchNorm("bn1", b.Conv("conv1", x, 16, {7, 7, 2, 2, 3, 3, 1, 1}));
@@ -19,7 +20,8 @@ inline Graph SmallResNet(std::vector<std::string> outputs = {"fc"}) {
   x = AddBlock(b, "layer1", x, 24);
   const NodeId shortcut = b.Add("shortcut", {x}, ZeroPadShortcutOp{2, 40}, 40);
   NodeId y = b.Conv("grouped", x, 40, {3, 3, 2, 2, 1, 1, 1, 1}, 4, true);
-  y = b.BatchNorm("late_bn", b.Add("early_relu", {y}, ReluOp{}));
+  y = b.Add("early_relu", {y}, ReluOp{});
+  if (late_norm) y = b.BatchNorm("late_bn", y);
   x = b.Add("add", {y, shortcut}, AddOp{});
   x = b.Add("pool", {x}, GlobalAvgPoolOp{});
   x = b.Add("flatten", {x}, FlattenOp{});

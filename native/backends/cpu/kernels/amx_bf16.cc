@@ -5,6 +5,8 @@ namespace resnet_native::cpu {
 namespace {
 
 struct TileBfloat16Dot {
+  static constexpr int kChannelsPerStep = 32;
+
   template <int kSum, int kPixels, int kWeights>
   static inline __attribute__((always_inline)) void Multiply() {
     asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(kSum), "i"(kPixels), "i"(kWeights));
@@ -15,33 +17,37 @@ struct TileBfloat16Dot {
 class TileBfloat16Epilogue {
  public:
   inline __attribute__((always_inline)) TileBfloat16Epilogue(const TileConv& conv, const TilePanel& panel)
-      : conv_(conv),
+      : y_(conv.y),
+        residual_(conv.residual),
+        y_stride_(conv.y_stride),
         first_out_(panel.first_out),
+        float_y_(conv.float_y),
+        relu_(conv.relu),
         bias_low_(_mm512_loadu_ps(panel.bias)),
         bias_high_(_mm512_loadu_ps(panel.bias + 16)),
         mask_(panel.channels == 32 ? ~0u : (1u << panel.channels) - 1) {}
 
   inline __attribute__((always_inline)) void Store(const char* sums, int64_t pixel) const {
-    const int64_t offset = pixel * conv_.y_stride + first_out_;
+    const int64_t offset = pixel * y_stride_ + first_out_;
     __m512 low = _mm512_add_ps(_mm512_load_ps(sums), bias_low_);
     __m512 high = _mm512_add_ps(_mm512_load_ps(sums + 64), bias_high_);
-    if (conv_.residual) {
+    if (residual_) {
       const __m512i halves =
-          _mm512_maskz_loadu_epi16(mask_, static_cast<const uint16_t*>(conv_.residual) + offset);
+          _mm512_maskz_loadu_epi16(mask_, static_cast<const uint16_t*>(residual_) + offset);
       low = _mm512_add_ps(low, Widen(_mm512_castsi512_si256(halves)));
       high = _mm512_add_ps(high, Widen(_mm512_extracti64x4_epi64(halves, 1)));
     }
-    if (conv_.relu) {
+    if (relu_) {
       low = SimdAvx512::Relu(low);
       high = SimdAvx512::Relu(high);
     }
-    if (conv_.float_y) {
-      float* y = static_cast<float*>(conv_.y) + offset;
+    if (float_y_) {
+      float* y = static_cast<float*>(y_) + offset;
       _mm512_mask_storeu_ps(y, static_cast<__mmask16>(mask_), low);
       _mm512_mask_storeu_ps(y + 16, static_cast<__mmask16>(mask_ >> 16), high);
     } else {
       const __m512i rounded = (__m512i)_mm512_cvtne2ps_pbh(high, low);
-      _mm512_mask_storeu_epi16(static_cast<uint16_t*>(conv_.y) + offset, mask_, rounded);
+      _mm512_mask_storeu_epi16(static_cast<uint16_t*>(y_) + offset, mask_, rounded);
     }
   }
 
@@ -50,15 +56,17 @@ class TileBfloat16Epilogue {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
   }
 
-  const TileConv& conv_;
-  const int64_t first_out_;
-  const __m512 bias_low_, bias_high_;
-  const __mmask32 mask_;
+  void* y_;
+  const void* residual_;
+  int64_t y_stride_, first_out_;
+  bool float_y_, relu_;
+  __m512 bias_low_, bias_high_;
+  __mmask32 mask_;
 };
 
 }  // namespace
 
-constexpr TileConvKernels kTilesBfloat16 = {"amx_bf16", 32,
-                                            RunTileConv<TileBfloat16Dot, TileBfloat16Epilogue>};
+constexpr TileConvKernels kTilesBfloat16 =
+    MakeTileConvKernels<TileBfloat16Dot, TileBfloat16Epilogue>("amx_bf16");
 
 }  // namespace resnet_native::cpu

@@ -15,7 +15,7 @@ inline constexpr int kInt8Block = 16;
 
 // The sums of up to max_pixels pixels × one panel.
 struct Int8Tile {
-  // Pixel i has `steps` × 4 bytes at x + i * x_stride; so many that pixel_multiple divides them can be read.
+  // Pixel i has `steps` × 4 bytes at x + i * x_stride.
   const uint8_t* x;
   int64_t x_stride;
   int pixels;
@@ -54,11 +54,6 @@ struct Int8Rescale {
 struct Int8Kernels {
   const char* isa;
   int max_pixels;
-  int pixel_multiple;  // pixels are read in such groups
-  int step_multiple;   // `steps` of a tile must be a multiple of it
-  // Every thread calls these around its tiles; null where there is nothing to prepare.
-  void (*enter)();
-  void (*leave)();
   void (*sums)(const Int8Tile& tile);
   void (*finish)(const Int8Finish& finish);
 
@@ -76,6 +71,5 @@ extern const Int8Kernels kInt8Scalar;
 extern const Int8Kernels kInt8Avx2;
 extern const Int8Kernels kInt8AvxVnni;
 extern const Int8Kernels kInt8Avx512Vnni;
-extern const Int8Kernels kInt8Amx;
 
 }  // namespace resnet_native::cpu

@@ -91,22 +91,42 @@ void PlainDequantize(const uint8_t* x, int64_t count, float scale, int zero_poin
   for (int64_t i = 0; i < count; ++i) y[i] = static_cast<float>(x[i] - zero_point) * scale;
 }
 
-// The largest of `channels` channels, at most a panel, which stay in registers where their number is known.
-inline __attribute__((always_inline)) void MaxOfChannels(const char* const* x, int64_t count, int64_t first,
-                                                         int64_t channels, uint8_t* y) {
-  uint8_t largest[kInt8Panel] = {};
+// As wide as a register: gcc keeps wider vectors in memory.
+#if defined(__AVX512BW__)
+constexpr int64_t kVectorBytes = 64;
+#elif defined(__AVX2__)
+constexpr int64_t kVectorBytes = 32;
+#else
+constexpr int64_t kVectorBytes = 16;
+#endif
+using Bytes = uint8_t __attribute__((vector_size(kVectorBytes)));
+
+inline __attribute__((always_inline)) void MaxOfVector(const char* const* x, int64_t count, int64_t first,
+                                                       uint8_t* y) {
+  Bytes largest{};
   for (int64_t i = 0; i < count; ++i) {
-    const auto* pixel = reinterpret_cast<const uint8_t*>(x[i]) + first;
-    for (int64_t c = 0; c < channels; ++c) largest[c] = largest[c] < pixel[c] ? pixel[c] : largest[c];
+    Bytes pixel;
+    __builtin_memcpy(&pixel, x[i] + first, kVectorBytes);
+    largest = largest < pixel ? pixel : largest;
   }
-  for (int64_t c = 0; c < channels; ++c) y[first + c] = largest[c];
+  __builtin_memcpy(y + first, &largest, kVectorBytes);
 }
 
+// The last vector overlaps the one before it, where there is one.
 void PlainMax(const char* const* x, int64_t count, int64_t channels, void* result) {
   auto* y = static_cast<uint8_t*>(result);
   int64_t c = 0;
-  for (; c + kInt8Panel <= channels; c += kInt8Panel) MaxOfChannels(x, count, c, kInt8Panel, y);
-  if (c < channels) MaxOfChannels(x, count, c, channels - c, y);
+  for (; c + kVectorBytes <= channels; c += kVectorBytes) MaxOfVector(x, count, c, y);
+  if (c == channels) return;
+  if (channels >= kVectorBytes) return MaxOfVector(x, count, channels - kVectorBytes, y);
+  for (; c < channels; ++c) {
+    uint8_t largest = 0;
+    for (int64_t i = 0; i < count; ++i) {
+      const auto pixel = static_cast<uint8_t>(x[i][c]);
+      largest = largest < pixel ? pixel : largest;
+    }
+    y[c] = largest;
+  }
 }
 
 void PlainSumPixels(const uint8_t* x, int64_t pixels, int64_t stride, int64_t channels, int32_t* sums) {
@@ -119,10 +139,6 @@ void PlainSumPixels(const uint8_t* x, int64_t pixels, int64_t stride, int64_t ch
 constexpr Int8Kernels MakeInt8Kernels(const char* isa, int max_pixels, void (*sums)(const Int8Tile&)) {
   return {isa,
           max_pixels,
-          1,
-          1,
-          nullptr,
-          nullptr,
           sums,
           PlainFinish,
           PlainRescale,

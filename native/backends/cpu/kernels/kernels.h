@@ -53,9 +53,10 @@ struct ConvKernels {
 
 // Up to 32 output channels, whose weights lie together.
 struct TilePanel {
-  const char* weights;   // [taps][steps][tiles of 16 channels][16][64 bytes]
-  const float* bias;     // 32
-  int64_t input_offset;  // bytes from channel 0 to the first channel that it reads
+  const char* weights;      // [taps][steps][tiles of 16 channels][16][64 bytes]
+  const float* multiplier;  // 32 that sums of bytes are multiplied with; null for other data types
+  const float* bias;        // 32
+  int64_t input_offset;     // bytes from channel 0 to the first channel that it reads
   int64_t first_out;
   int channels;
 };
@@ -71,17 +72,26 @@ struct TileConv {
   int64_t row_pitch, row_width;  // pixel p of a row is stored if p % row_pitch < row_width
   const TilePanel* panel;
   int64_t panels;
-  const void* residual;  // null: none; lies as y
-  void* y;               // of stored pixel 0
-  int64_t y_stride;      // from one stored pixel to the next
+  const void* residual;       // null: none; lies as y
+  float residual_multiplier;  // of bytes
+  void* y;                    // of stored pixel 0
+  int64_t y_stride;           // from one stored pixel to the next
   bool relu;
   bool float_y;  // y is float whatever the data type is
+};
+
+// What measures the peak: multiply-adds in registers, on a factor in values[0]; their sum is left there so
+// that they are not optimised away. `values` has room for a vector of any row.
+struct PeakKernels {
+  int64_t flops_per_round;
+  void (*multiply_add)(int64_t rounds, float* values);
 };
 
 struct TileConvKernels {
   const char* isa;
   int channels_per_step;  // 64 bytes of them
   void (*run)(const TileConv& conv);
+  PeakKernels peak;
 };
 
 // One tile of a Winograd convolution on its way back: its products, the epilogue and where the results go.
@@ -139,13 +149,6 @@ struct ElementwiseKernels {
                     float* y);
 };
 
-// What measures the peak: multiply-adds in registers, on a factor in values[0]; their sum is left there so
-// that they are not optimised away. `values` has room for a vector of any row.
-struct PeakKernels {
-  int64_t flops_per_round;
-  void (*multiply_add)(int64_t rounds, float* values);
-};
-
 // All that an instruction set does with one data type.
 struct KernelsOfRow {
   ConvKernels conv;
@@ -158,7 +161,8 @@ extern const KernelsOfRow kFloat32Scalar;
 extern const KernelsOfRow kFloat32Neon;
 extern const KernelsOfRow kFloat32Avx2;
 extern const KernelsOfRow kFloat32Avx512;
-extern const TileConvKernels kTilesBfloat16;  // AMX
+extern const TileConvKernels kTilesBfloat16;  // AMX, as the next
+extern const TileConvKernels kTilesInt8;
 extern const KernelsOfRow kBfloat16Scalar;
 extern const KernelsOfRow kBfloat16Neon;
 extern const KernelsOfRow kBfloat16Avx2;

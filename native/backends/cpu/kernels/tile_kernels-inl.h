@@ -6,13 +6,14 @@
 // type brings two classes.
 //
 //   Dot       Multiply<kSum, kPixels, kWeights>() is one instruction: tile kSum += tile kPixels × tile
-//             kWeights. A row of kPixels is 64 bytes of a pixel's channels; a row of kWeights is one word of
-//             four bytes of these for each of 16 output channels; sums have four bytes.
+//             kWeights, over kChannelsPerStep channels. A row of kPixels is 64 bytes of a pixel's channels; a
+//             row of kWeights is one word of four bytes of these for each of 16 output channels; sums have
+//             four bytes.
 //   Epilogue  is made from a TileConv and one of its panels; Store(sums, pixel) turns the 32 sums of a pixel
 //             into results.
 //
-// The vector units finish a block while the tiles of the next are multiplied: the two do not depend on each
-// other, so that the core runs them side by side.
+// While a block's sums are computed, the vector units finish those of the block before it, a few pixels with
+// every step.
 
 namespace resnet_native::cpu {
 namespace {
@@ -66,11 +67,81 @@ struct WeightPrefetch {
   }
 };
 
+// Pixels as tiles of `rows`; the last one begins early enough to be whole, and repeats some of its neighbour.
+struct PixelTiles {
+  int64_t pixels, count, rows;
+
+  inline __attribute__((always_inline)) explicit PixelTiles(int64_t all)
+      : pixels(all), count((all + kTileRows - 1) / kTileRows), rows((all + count - 1) / count) {}
+  inline __attribute__((always_inline)) int64_t Begin(int64_t tile) const {
+    const int64_t begin = tile * rows, last = pixels - rows;
+    return begin < last ? begin : last;
+  }
+};
+
+// Finishes the sums of one or two tiles of pixels, pixel by pixel.
+template <class Epilogue>
+class Finisher {
+ public:
+  inline __attribute__((always_inline)) Finisher(const TileConv& conv, const TilePanel& panel)
+      : epilogue_(conv, panel), row_pitch_(conv.row_pitch), row_width_(conv.row_width) {}
+
+  // The sums of tile `tile`, and of the next if there is one.
+  inline __attribute__((always_inline)) void Begin(const PixelTiles& tiles, int64_t tile, const char* sums) {
+    BeginTile(tiles.Begin(tile), tiles.rows, sums);
+    second_tile_ = tile + 1 < tiles.count ? tiles.Begin(tile + 1) : -1;
+    rows_ = tiles.rows;
+    second_sums_ = sums + kTileRows * kSumStride;
+  }
+
+  inline __attribute__((always_inline)) void Pixels(int64_t count) {
+    for (; count > 0; --count) {
+      if (left_ == 0) {
+        if (second_tile_ < 0) return;
+        BeginTile(second_tile_, rows_, second_sums_);
+        second_tile_ = -1;
+      }
+      if (column_ < row_width_) epilogue_.Store(sums_, stored_++);
+      if (++column_ == row_pitch_) column_ = 0;
+      sums_ += kSumStride;
+      --left_;
+    }
+  }
+
+ private:
+  inline __attribute__((always_inline)) void BeginTile(int64_t first, int64_t rows, const char* sums) {
+    column_ = first % row_pitch_;
+    stored_ = first / row_pitch_ * row_width_ + (column_ < row_width_ ? column_ : row_width_);
+    left_ = rows;
+    sums_ = sums;
+  }
+
+  Epilogue epilogue_;
+  int64_t row_pitch_, row_width_;
+  const char* sums_ = nullptr;
+  int64_t left_ = 0, column_ = 0, stored_ = 0;
+  const char* second_sums_ = nullptr;
+  int64_t second_tile_ = -1, rows_ = 0;
+};
+
+// What goes on beside the multiplications of a block.
+template <class Epilogue>
+struct Background {
+  WeightPrefetch prefetch;
+  Finisher<Epilogue> finisher;
+  int64_t pixels_per_step;
+
+  inline __attribute__((always_inline)) void Step() {
+    prefetch.Step();
+    finisher.Pixels(pixels_per_step);
+  }
+};
+
 // The sums of kPixelTiles × kChannelTiles tiles, over all taps and channels.
-template <class Dot, int kPixelTiles, int kChannelTiles>
+template <class Dot, int kPixelTiles, int kChannelTiles, class Epilogue>
 inline __attribute__((always_inline)) void MultiplyBlock(const TileConv& conv, const char* x0, const char* x1,
-                                                         const char* weights, WeightPrefetch& prefetch,
-                                                         char* sums) {
+                                                         const char* weights,
+                                                         Background<Epilogue>& background, char* sums) {
   ZeroTile<0>();
   if constexpr (kChannelTiles > 1) ZeroTile<1>();
   if constexpr (kPixelTiles > 1) ZeroTile<2>();
@@ -93,7 +164,7 @@ inline __attribute__((always_inline)) void MultiplyBlock(const TileConv& conv, c
       if constexpr (kPixelTiles > 1 && kChannelTiles > 1) {
         Dot::template Multiply<3, kFirstPixels + 1, kFirstWeights + 1>();
       }
-      prefetch.Step();
+      background.Step();
       a0 += kTileRowBytes;
       a1 += kTileRowBytes;
       weights += kChannelTiles * kTileBytes;
@@ -107,57 +178,32 @@ inline __attribute__((always_inline)) void MultiplyBlock(const TileConv& conv, c
   }
 }
 
-// Pixels as tiles of `rows`; the last one begins early enough to be whole, and repeats some of its neighbour.
-struct PixelTiles {
-  int64_t pixels, count, rows;
-
-  inline __attribute__((always_inline)) explicit PixelTiles(int64_t all)
-      : pixels(all), count((all + kTileRows - 1) / kTileRows), rows((all + count - 1) / count) {}
-  inline __attribute__((always_inline)) int64_t Begin(int64_t tile) const {
-    const int64_t begin = tile * rows, last = pixels - rows;
-    return begin < last ? begin : last;
-  }
-};
-
-template <class Epilogue>
-inline __attribute__((always_inline)) void StorePixels(const TileConv& conv, const Epilogue& epilogue,
-                                                       int64_t first, int64_t rows, const char* sums) {
-  int64_t row = first / conv.row_pitch, column = first % conv.row_pitch;
-  for (int64_t i = 0; i < rows; ++i, sums += kSumStride) {
-    if (column < conv.row_width) epilogue.Store(sums, row * conv.row_width + column);
-    if (++column == conv.row_pitch) {
-      column = 0;
-      ++row;
-    }
-  }
-}
-
-template <class Epilogue>
-inline __attribute__((always_inline)) void StoreBlock(const TileConv& conv, const PixelTiles& tiles,
-                                                      int64_t tile, const Epilogue& epilogue,
-                                                      const char* sums) {
-  StorePixels(conv, epilogue, tiles.Begin(tile), tiles.rows, sums);
-  if (tile + 1 == tiles.count) return;
-  StorePixels(conv, epilogue, tiles.Begin(tile + 1), tiles.rows, sums + kTileRows * kSumStride);
-}
-
-template <class Dot>
+template <class Dot, class Epilogue>
 inline __attribute__((always_inline)) void MultiplyBlockOf(const TileConv& conv, const TilePanel& panel,
                                                            const PixelTiles& tiles, int64_t tile,
-                                                           WeightPrefetch& prefetch, char* sums) {
+                                                           Background<Epilogue>& background, char* sums) {
   const char* x = conv.x + panel.input_offset;
   const char* x0 = x + tiles.Begin(tile) * conv.x_stride;
   const bool pair = tile + 1 < tiles.count, wide = panel.channels > kTileRows;
   const char* x1 = pair ? x + tiles.Begin(tile + 1) * conv.x_stride : x0;
   if (pair && wide) {
-    MultiplyBlock<Dot, 2, 2>(conv, x0, x1, panel.weights, prefetch, sums);
+    MultiplyBlock<Dot, 2, 2>(conv, x0, x1, panel.weights, background, sums);
   } else if (pair) {
-    MultiplyBlock<Dot, 2, 1>(conv, x0, x1, panel.weights, prefetch, sums);
+    MultiplyBlock<Dot, 2, 1>(conv, x0, x1, panel.weights, background, sums);
   } else if (wide) {
-    MultiplyBlock<Dot, 1, 2>(conv, x0, x1, panel.weights, prefetch, sums);
+    MultiplyBlock<Dot, 1, 2>(conv, x0, x1, panel.weights, background, sums);
   } else {
-    MultiplyBlock<Dot, 1, 1>(conv, x0, x1, panel.weights, prefetch, sums);
+    MultiplyBlock<Dot, 1, 1>(conv, x0, x1, panel.weights, background, sums);
   }
+}
+
+// Fetches the panel behind `p`, or the first one, while the blocks of this one are computed.
+inline __attribute__((always_inline)) WeightPrefetch PrefetchBehind(const TileConv& conv, int64_t p,
+                                                                    int64_t steps) {
+  const TilePanel& next = conv.panel[p + 1 < conv.panels ? p + 1 : 0];
+  const int64_t bytes = conv.taps * conv.steps * (next.channels > kTileRows ? 2 : 1) * kTileBytes;
+  const int64_t per_step = (bytes / steps + kTileRowBytes - 1) / kTileRowBytes * kTileRowBytes;
+  return {next.weights, next.weights + bytes, per_step};
 }
 
 template <class Dot, class Epilogue>
@@ -165,25 +211,44 @@ void RunTileConv(const TileConv& conv) {
   const PixelTiles tiles(conv.pixels);
   ConfigureTiles(static_cast<int>(tiles.rows));
   alignas(64) char sums[2][kBlockBytes];
-  const int64_t blocks = (tiles.count + 1) / 2, steps = blocks * conv.taps * conv.steps;
+  const int64_t blocks = (tiles.count + 1) / 2, steps = conv.taps * conv.steps;
+  const int64_t pixels_per_step = (2 * tiles.rows + steps - 1) / steps;
   int64_t done = 0;
+  Background<Epilogue> background{{}, {conv, conv.panel[0]}, pixels_per_step};
   for (int64_t p = 0; p < conv.panels; ++p) {
     const TilePanel& panel = conv.panel[p];
-    const TilePanel& next = conv.panel[p + 1 < conv.panels ? p + 1 : 0];
-    const int64_t bytes = conv.taps * conv.steps * (next.channels > kTileRows ? 2 : 1) * kTileBytes;
-    const int64_t per_step = (bytes / steps + kTileRowBytes - 1) / kTileRowBytes * kTileRowBytes;
-    WeightPrefetch prefetch{next.weights, next.weights + bytes, per_step};
+    background.prefetch = PrefetchBehind(conv, p, blocks * steps);
     for (int64_t block = 0; block < blocks; ++block, ++done) {
-      MultiplyBlockOf<Dot>(conv, panel, tiles, 2 * block, prefetch, sums[done & 1]);
-      if (done == 0) continue;
-      const bool same_panel = block > 0;
-      StoreBlock(conv, tiles, 2 * (same_panel ? block - 1 : blocks - 1),
-                 Epilogue(conv, conv.panel[same_panel ? p : p - 1]), sums[(done - 1) & 1]);
+      MultiplyBlockOf<Dot>(conv, panel, tiles, 2 * block, background, sums[done & 1]);
+      if (block == 0) background.finisher = {conv, panel};
+      background.finisher.Begin(tiles, 2 * block, sums[done & 1]);
     }
   }
-  StoreBlock(conv, tiles, 2 * (blocks - 1), Epilogue(conv, conv.panel[conv.panels - 1]),
-             sums[(done - 1) & 1]);
+  background.finisher.Pixels(2 * kTileRows);
   asm volatile("tilerelease");
+}
+
+// Multiplications and nothing else.
+template <class Dot>
+void MultiplyTiles(int64_t rounds, float* values) {
+  ConfigureTiles(kTileRows);
+  LoadTile<kFirstPixels>(reinterpret_cast<const char*>(values), 0);
+  LoadTile<kFirstWeights>(reinterpret_cast<const char*>(values), 0);
+  for (int64_t round = 0; round < rounds; ++round) {
+    Dot::template Multiply<0, kFirstPixels, kFirstWeights>();
+    Dot::template Multiply<1, kFirstPixels, kFirstWeights>();
+    Dot::template Multiply<2, kFirstPixels, kFirstWeights>();
+    Dot::template Multiply<3, kFirstPixels, kFirstWeights>();
+  }
+  asm volatile("tilerelease");
+}
+
+template <class Dot, class Epilogue>
+constexpr TileConvKernels MakeTileConvKernels(const char* isa) {
+  return {isa,
+          Dot::kChannelsPerStep,
+          RunTileConv<Dot, Epilogue>,
+          {4 * 2 * kTileRows * kTileRows * Dot::kChannelsPerStep, MultiplyTiles<Dot>}};
 }
 
 }  // namespace

@@ -3,11 +3,6 @@
 namespace resnet_native::cpu {
 namespace {
 
-FilterSource SourceOf(const Conv2dOp& op) {
-  return {op.filters,         op.bias,           op.in_channels, op.out_channels, op.groups,
-          op.window.kernel_h, op.window.kernel_w};
-}
-
 // Pixels of the whole batch, counted through: the place of one of them.
 struct PixelPlace {
   int64_t n, h, w;
@@ -21,13 +16,11 @@ struct PixelPlace {
 ConvStep::ConvStep(const Conv2dOp& op, DType dtype, const StepOptions& options)
     : window_(op.window),
       relu_(op.relu),
-      filters_(SourceOf(op), dtype, *options.kernels[dtype].conv, options.pool),
+      filters_(FiltersOf(op), dtype, *options.kernels[dtype].conv, options.pool),
       zeros_(op.in_channels * ElementBytes(dtype), 0) {}
 
 ConvStep::ConvStep(const LinearOp& op, DType dtype, const StepOptions& options)
-    : relu_(false),
-      filters_({op.filters, op.bias, op.in_features, op.out_features}, dtype, *options.kernels[dtype].conv,
-               options.pool) {}
+    : relu_(false), filters_(FiltersOf(op), dtype, *options.kernels[dtype].conv, options.pool) {}
 
 int64_t ConvStep::Macs(const TensorShape& y) const {
   return y.elements() * filters_.taps() * filters_.channels();

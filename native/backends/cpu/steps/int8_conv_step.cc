@@ -13,48 +13,27 @@ constexpr int64_t kItemsPerThread = 2;
 constexpr int64_t kMaxBlockPixels = 1024;
 constexpr int64_t kSumsBytes = 32 * kInt8Panel * sizeof(int32_t);
 
-Int8FilterSource SourceOf(const Conv2dOp& op, const std::string& name,
-                          const std::optional<Quantization>& residual, const std::optional<Quantization>& y) {
-  return {op.filters,
-          op.bias,
-          name,
-          op.in_channels,
-          op.out_channels,
-          op.groups,
-          op.window.kernel_h * op.window.kernel_w,
-          *op.input_quantization,
-          residual,
-          y};
-}
-
-Int8FilterSource SourceOf(const LinearOp& op, const std::string& name, const std::optional<Quantization>& y) {
-  return {op.filters, op.bias, name, op.in_features, op.out_features, 1, 1, *op.input_quantization, {}, y};
-}
-
 }  // namespace
 
-Int8ConvStep::Int8ConvStep(const Conv2dOp& op, const std::string& name,
-                           const std::optional<Quantization>& residual, const std::optional<Quantization>& y,
-                           const StepOptions& options)
+Int8ConvStep::Int8ConvStep(const Conv2dOp& op, const Int8Operands& operands, const StepOptions& options)
     : window_(op.window),
       relu_(op.relu),
       in_channels_(op.in_channels),
       macs_per_output_(int64_t{op.window.kernel_h} * op.window.kernel_w * (op.in_channels / op.groups)),
-      zero_(static_cast<uint8_t>(op.input_quantization->zero_point)),
-      to_bytes_(y.has_value()),
+      zero_(static_cast<uint8_t>(operands.x.zero_point)),
+      to_bytes_(operands.y.has_value()),
       kernels_(*options.kernels[DType::kInt8].int8),
-      filters_(SourceOf(op, name, residual, y), kernels_, options.pool),
+      filters_({FiltersOf(op), operands}, options.pool),
       padding_(op.in_channels, zero_) {}
 
-Int8ConvStep::Int8ConvStep(const LinearOp& op, const std::string& name, const std::optional<Quantization>& y,
-                           const StepOptions& options)
+Int8ConvStep::Int8ConvStep(const LinearOp& op, const Int8Operands& operands, const StepOptions& options)
     : relu_(false),
       in_channels_(op.in_features),
       macs_per_output_(op.in_features),
-      zero_(static_cast<uint8_t>(op.input_quantization->zero_point)),
-      to_bytes_(y.has_value()),
+      zero_(static_cast<uint8_t>(operands.x.zero_point)),
+      to_bytes_(operands.y.has_value()),
       kernels_(*options.kernels[DType::kInt8].int8),
-      filters_(SourceOf(op, name, y), kernels_, options.pool),
+      filters_({FiltersOf(op), operands}, options.pool),
       padding_(op.in_features, zero_) {}
 
 std::string Int8ConvStep::Kernel() const {
@@ -129,7 +108,6 @@ void Int8ConvStep::RunItem(const StepRun& run, const Item& item, char* scratch) 
   } else {
     Gather(run.x, run.y.shape, item, gathered);
   }
-  if (kernels_.enter) kernels_.enter();
   for (int64_t panel = item.first_panel; panel < item.last_panel; ++panel) {
     for (int64_t first = 0; first < pixels; first += kernels_.max_pixels) {
       const int64_t begin = as_they_lie ? std::min<int64_t>(first, pixels - kernels_.max_pixels) : first;
@@ -139,7 +117,6 @@ void Int8ConvStep::RunItem(const StepRun& run, const Item& item, char* scratch) 
       RunTile(run, tile, panel, item.first_pixel + begin, count, sums);
     }
   }
-  if (kernels_.leave) kernels_.leave();
 }
 
 void Int8ConvStep::RunTile(const StepRun& run, const Rows& rows, int64_t index, int64_t first_pixel,

@@ -10,12 +10,9 @@ namespace resnet_native::cpu {
 // without stride takes the pixels as they lie.
 class Int8ConvStep final : public Step {
  public:
-  // `residual` and `y`: how they are held; y is float32 where that is none.
-  Int8ConvStep(const Conv2dOp& op, const std::string& name, const std::optional<Quantization>& residual,
-               const std::optional<Quantization>& y, const StepOptions& options);
+  Int8ConvStep(const Conv2dOp& op, const Int8Operands& operands, const StepOptions& options);
   // A fully connected layer is a 1×1 convolution of one pixel for each image.
-  Int8ConvStep(const LinearOp& op, const std::string& name, const std::optional<Quantization>& y,
-               const StepOptions& options);
+  Int8ConvStep(const LinearOp& op, const Int8Operands& operands, const StepOptions& options);
 
   void Run(const StepRun& run) const override;
   std::string Kernel() const override;

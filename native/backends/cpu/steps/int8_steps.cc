@@ -1,6 +1,7 @@
 #include "native/backends/cpu/steps/int8_steps.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "native/backends/cpu/arithmetic.h"
 
@@ -17,6 +18,21 @@ void ForEachPiece(ThreadPool& pool, int64_t total, const Body& body) {
                    [&](int64_t i, int) { body(i * kChunk, std::min(kChunk, total - i * kChunk)); });
 }
 
+// `channels` rows of w bytes as w pixels. A pixel of three bytes is stored as four, of which the next one
+// replaces the last.
+void Interleave(const uint8_t* rows, int64_t w, int64_t channels, uint8_t* y) {
+  int64_t i = 0;
+  if (channels == 3) {
+    for (; i + 1 < w; ++i) {
+      const uint32_t pixel = rows[i] | rows[w + i] << 8 | rows[2 * w + i] << 16;
+      std::memcpy(y + 3 * i, &pixel, sizeof pixel);
+    }
+  }
+  for (; i < w; ++i) {
+    for (int64_t c = 0; c < channels; ++c) y[i * channels + c] = rows[c * w + i];
+  }
+}
+
 }  // namespace
 
 QuantizeInputStep::QuantizeInputStep(int channels, const std::optional<ChannelAffine>& normalize,
@@ -27,7 +43,7 @@ QuantizeInputStep::QuantizeInputStep(int channels, const std::optional<ChannelAf
       kernels_(*options.kernels[DType::kInt8].int8) {}
 
 size_t QuantizeInputStep::ScratchBytes(const TensorShape& x, const TensorShape&, int) const {
-  return static_cast<size_t>(x.w);
+  return static_cast<size_t>(x.w * channels_);
 }
 
 void QuantizeInputStep::Run(const StepRun& run) const {
@@ -57,9 +73,9 @@ void QuantizeInputStep::QuantizeRow(const InputBatch& input, int64_t row, uint8_
     const int64_t n = row / input.h, h = row % input.h;
     for (int64_t c = 0; c < channels_; ++c) {
       quantize(static_cast<const float*>(input.data) + ((n * channels_ + c) * input.h + h) * input.w, input.w,
-               scratch);
-      for (int64_t w = 0; w < input.w; ++w) y[w * channels_ + c] = scratch[w];
+               scratch + c * input.w);
     }
+    Interleave(scratch, input.w, channels_, y);
   }
 }
 

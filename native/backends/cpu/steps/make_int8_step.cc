@@ -2,6 +2,7 @@
 #include "native/backends/cpu/steps/int8_conv_step.h"
 #include "native/backends/cpu/steps/int8_steps.h"
 #include "native/backends/cpu/steps/pool_steps.h"
+#include "native/backends/cpu/steps/tile_conv_step.h"
 #include "native/graph/overloaded.h"
 
 namespace resnet_native::cpu {
@@ -11,6 +12,17 @@ bool WorksOnBytes(const Graph& graph, NodeId id) {
   return node.quantization || (!node.inputs.empty() && graph.nodes[node.inputs[0]].quantization);
 }
 
+namespace {
+
+template <class ConvOrLinear>
+std::unique_ptr<Step> MakeConvStep(const ConvOrLinear& op, const Int8Operands& operands,
+                                   const StepOptions& options) {
+  if (options.kernels[DType::kInt8].tiles) return std::make_unique<TileConvStep>(op, operands, options);
+  return std::make_unique<Int8ConvStep>(op, operands, options);
+}
+
+}  // namespace
+
 std::unique_ptr<Step> MakeInt8Step(const Graph& graph, NodeId id, const StepOptions& options) {
   using Result = std::unique_ptr<Step>;
   const Node& node = graph.nodes[id];
@@ -18,14 +30,11 @@ std::unique_ptr<Step> MakeInt8Step(const Graph& graph, NodeId id, const StepOpti
   const Quantization x = first.quantization.value_or(Quantization{});
   const auto residual = node.inputs.size() > 1 ? graph.nodes[node.inputs[1]].quantization : std::nullopt;
   const auto& y = node.quantization;
+  const Int8Operands operands{node.name, x, residual, y};
   return std::visit(
       Overloaded{
-          [&](const Conv2dOp& op) -> Result {
-            return std::make_unique<Int8ConvStep>(op, node.name, residual, y, options);
-          },
-          [&](const LinearOp& op) -> Result {
-            return std::make_unique<Int8ConvStep>(op, node.name, y, options);
-          },
+          [&](const Conv2dOp& op) -> Result { return MakeConvStep(op, operands, options); },
+          [&](const LinearOp& op) -> Result { return MakeConvStep(op, operands, options); },
           [&](const QuantizeOp& op) -> Result {
             if (node.inputs[0] != 0) return std::make_unique<QuantizeStep>(*y, options);
             const int channels = std::get<InputOp>(first.op).channels;

@@ -12,9 +12,9 @@ constexpr int64_t kMaxPixels = 1024;  // of a band: its pointers and input then 
 bool CanJoinColumns(const Conv2dOp& op) { return op.groups == 1 && op.window.dilation_w == 1; }
 
 FilterSource SourceOf(const Conv2dOp& op) {
-  return {op.filters,         op.bias,           op.in_channels,
-          op.out_channels,    op.groups,         op.window.kernel_h,
-          op.window.kernel_w, CanJoinColumns(op)};
+  FilterSource source = FiltersOf(op);
+  source.join_columns = CanJoinColumns(op);
+  return source;
 }
 
 }  // namespace

@@ -12,20 +12,11 @@ constexpr int64_t kItemsPerThread = 4;
 constexpr int64_t kTilePixels = 16;
 
 // Few channels: then a whole row of the kernel goes into one step of the sum.
-bool JoinsColumns(const Conv2dOp& op, const TileConvKernels& kernels) {
-  return op.groups == 1 && op.window.dilation_w == 1 && op.window.kernel_w > 1 &&
-         int64_t{op.window.kernel_w} * op.in_channels <= kernels.channels_per_step;
-}
-
 FilterSource SourceOf(const Conv2dOp& op, const TileConvKernels& kernels) {
-  return {op.filters,         op.bias,
-          op.in_channels,     op.out_channels,
-          op.groups,          op.window.kernel_h,
-          op.window.kernel_w, JoinsColumns(op, kernels)};
-}
-
-FilterSource SourceOf(const LinearOp& op, const Filters& filters) {
-  return {filters, op.bias, op.in_features, op.out_features};
+  FilterSource source = FiltersOf(op);
+  source.join_columns = op.groups == 1 && op.window.dilation_w == 1 && op.window.kernel_w > 1 &&
+                        int64_t{op.window.kernel_w} * op.in_channels <= kernels.channels_per_step;
+  return source;
 }
 
 std::optional<InputReader> ReaderOf(const Conv2dOp& op, bool from_input, DType dtype,
@@ -34,36 +25,49 @@ std::optional<InputReader> ReaderOf(const Conv2dOp& op, bool from_input, DType d
   return InputReader(op.in_channels, op.input_normalize, dtype, *options.kernels[dtype].elementwise);
 }
 
+const TileConvKernels& Int8Tiles(const StepOptions& options) { return *options.kernels[DType::kInt8].tiles; }
+
 bool IsPixelByPixel(const Window& window) {
   return window.IsPointwise() && window.stride_h == 1 && window.stride_w == 1;
 }
 
 }  // namespace
 
+TileConvStep::TileConvStep(const Shape& shape, const FilterSource& source, PackedTiles filters,
+                           std::optional<InputReader> reader, const TileConvKernels& kernels)
+    : window_(shape.window),
+      in_channels_(source.in_channels),
+      macs_per_output_(int64_t{source.kernel_h} * source.kernel_w * source.in_channels / source.groups),
+      relu_(shape.relu),
+      element_(ElementBytes(shape.dtype)),
+      kernels_(kernels),
+      filters_(std::move(filters)),
+      direct_(!reader && IsPixelByPixel(shape.window) && filters_.readable_channels() == source.in_channels),
+      planes_(shape.window, source.in_channels, element_,
+              RoundUp(std::max(filters_.readable_channels(), source.in_channels), kernels.channels_per_step),
+              source.join_columns, shape.padding),
+      reader_(std::move(reader)) {}
+
 TileConvStep::TileConvStep(const Conv2dOp& op, bool from_input, DType dtype, const StepOptions& options)
-    : window_(op.window),
-      in_channels_(op.in_channels),
-      macs_per_output_(int64_t{op.window.kernel_h} * op.window.kernel_w * op.in_channels / op.groups),
-      relu_(op.relu),
-      dtype_(dtype),
-      kernels_(*options.kernels[dtype].tiles),
-      filters_(SourceOf(op, kernels_), kernels_, options.pool),
-      direct_(!from_input && IsPixelByPixel(op.window) && filters_.readable_channels() == op.in_channels),
-      planes_(op.window, op.in_channels, ElementBytes(dtype),
-              RoundUp(std::max<int64_t>(filters_.readable_channels(), op.in_channels),
-                      kernels_.channels_per_step),
-              JoinsColumns(op, kernels_)),
-      reader_(ReaderOf(op, from_input, dtype, options)) {}
+    : TileConvStep({op.window, op.relu, dtype}, SourceOf(op, *options.kernels[dtype].tiles),
+                   {SourceOf(op, *options.kernels[dtype].tiles), *options.kernels[dtype].tiles, options.pool},
+                   ReaderOf(op, from_input, dtype, options), *options.kernels[dtype].tiles) {}
 
 TileConvStep::TileConvStep(const LinearOp& op, DType dtype, const StepOptions& options)
-    : in_channels_(op.in_features),
-      macs_per_output_(op.in_features),
-      relu_(false),
-      dtype_(dtype),
-      kernels_(*options.kernels[dtype].tiles),
-      filters_(SourceOf(op, op.filters), kernels_, options.pool),
-      direct_(filters_.readable_channels() == op.in_features),
-      planes_({}, op.in_features, ElementBytes(dtype), filters_.readable_channels(), false) {}
+    : TileConvStep({{}, false, dtype}, FiltersOf(op),
+                   {FiltersOf(op), *options.kernels[dtype].tiles, options.pool}, std::nullopt,
+                   *options.kernels[dtype].tiles) {}
+
+TileConvStep::TileConvStep(const Conv2dOp& op, const Int8Operands& operands, const StepOptions& options)
+    : TileConvStep({op.window, op.relu, DType::kInt8, static_cast<char>(operands.x.zero_point)},
+                   SourceOf(op, Int8Tiles(options)),
+                   {{SourceOf(op, Int8Tiles(options)), operands}, Int8Tiles(options), options.pool},
+                   std::nullopt, Int8Tiles(options)) {}
+
+TileConvStep::TileConvStep(const LinearOp& op, const Int8Operands& operands, const StepOptions& options)
+    : TileConvStep({{}, false, DType::kInt8}, FiltersOf(op),
+                   {{FiltersOf(op), operands}, Int8Tiles(options), options.pool}, std::nullopt,
+                   Int8Tiles(options)) {}
 
 std::string TileConvStep::Kernel() const {
   return std::string(reader_ ? "stem " : "") + (direct_ ? "tiles " : "tiles over planes ") + kernels_.isa;
@@ -75,7 +79,7 @@ int64_t TileConvStep::Macs(const TensorShape& y) const { return y.elements() * m
 // of both as gives every thread a few items and keeps a band's input in the second-level cache.
 TileConvStep::Partition TileConvStep::ChoosePartition(const TensorShape& x, int64_t units,
                                                       int threads) const {
-  const int64_t input = x.elements() * ElementBytes(dtype_), weights = filters_.bytes();
+  const int64_t input = x.elements() * element_, weights = filters_.bytes();
   const auto panels = static_cast<int64_t>(filters_.panels().size());
   const int64_t least_bands = std::min(units, CeilDiv(input, static_cast<int64_t>(Caches().l2) / 2));
   const int64_t wanted = threads == 1 ? 1 : kItemsPerThread * threads;
@@ -107,6 +111,7 @@ TileConv TileConvStep::Describe(const StepRun& run) const {
   TileConv conv{};
   conv.steps = filters_.steps();
   conv.y_stride = run.y.shape.c;
+  conv.residual_multiplier = filters_.residual_multiplier();
   conv.relu = relu_;
   conv.float_y = run.y.dtype == DType::kFloat32;
   return conv;
@@ -136,7 +141,7 @@ void TileConvStep::RunOnPixels(const StepRun& run) const {
     const int64_t no_offset = 0;
     TileConv conv = Describe(run);
     conv.x = run.x.At(first * in_channels_);
-    conv.x_stride = in_channels_ * ElementBytes(dtype_);
+    conv.x_stride = in_channels_ * element_;
     conv.tap_offsets = &no_offset;
     conv.taps = 1;
     conv.pixels = conv.row_pitch = conv.row_width = last - first;

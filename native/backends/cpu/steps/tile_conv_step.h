@@ -16,6 +16,9 @@ class TileConvStep final : public Step {
   // `dtype` is that of the input and the residual. `from_input`: it reads the run's input.
   TileConvStep(const Conv2dOp& op, bool from_input, DType dtype, const StepOptions& options);
   TileConvStep(const LinearOp& op, DType dtype, const StepOptions& options);
+  // Of int8. Throws kInvalidArgument for weights that are no numbers.
+  TileConvStep(const Conv2dOp& op, const Int8Operands& operands, const StepOptions& options);
+  TileConvStep(const LinearOp& op, const Int8Operands& operands, const StepOptions& options);
 
   void Run(const StepRun& run) const override;
   std::string Kernel() const override;
@@ -23,6 +26,15 @@ class TileConvStep final : public Step {
   size_t ScratchBytes(const TensorShape& x, const TensorShape& y, int threads) const override;
 
  private:
+  struct Shape {
+    Window window;
+    bool relu;
+    DType dtype;
+    char padding = 0;  // the byte that it is made of
+  };
+  TileConvStep(const Shape& shape, const FilterSource& source, PackedTiles filters,
+               std::optional<InputReader> reader, const TileConvKernels& kernels);
+
   // Items of work: bands of pixels, or of rows where there are planes, × ranges of panels.
   struct Partition {
     int64_t bands, panel_ranges;
@@ -37,7 +49,7 @@ class TileConvStep final : public Step {
   const Window window_;
   const int64_t in_channels_, macs_per_output_;
   const bool relu_;
-  const DType dtype_;
+  const int64_t element_;  // bytes of one
   const TileConvKernels& kernels_;
   const PackedTiles filters_;
   const bool direct_;  // the input's pixels as they lie

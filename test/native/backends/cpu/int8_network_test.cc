@@ -14,9 +14,7 @@
 namespace resnet_native {
 namespace {
 
-using testing::AddBlock;
 using testing::GraphBuilder;
-using testing::kNormalize;
 using testing::OwnedInput;
 using testing::RandomInput;
 using testing::RunAndWait;
@@ -129,27 +127,15 @@ TEST_P(Int8Network, GroupedConvolutions) {
   ExpectSameBits(ConvGraph({1, 7, 6, 32, 64, Square(3, 1, 1), 8}, false), RandomInput({1, 7, 6, 5}));
 }
 
-Graph SmallResNet(std::vector<std::string> outputs) {
-  GraphBuilder b;
-  NodeId x = b.Add("normalize", {0}, NormalizeOp{kNormalize});
-  x = b.BatchNorm("bn1", b.Conv("conv1", x, 16, {7, 7, 2, 2, 3, 3, 1, 1}));
-  x = b.Add("relu", {x}, ReluOp{});
-  x = b.Add("maxpool", {x}, MaxPool2dOp{{3, 3, 2, 2, 1, 1, 1, 1}});
-  x = AddBlock(b, "layer1", x, 24);
-  const NodeId shortcut = b.Add("shortcut", {x}, ZeroPadShortcutOp{2, 40}, 40);
-  NodeId y = b.Conv("grouped", x, 40, {3, 3, 2, 2, 1, 1, 1, 1}, 4, true);
-  x = b.Add("add", {y, shortcut}, AddOp{});
-  y = b.Add("standalone", {x, b.Add("relu2", {x}, ReluOp{})}, AddOp{});
-  x = b.Add("pool", {y}, GlobalAvgPoolOp{});
-  x = b.Add("flatten", {x}, FlattenOp{});
-  b.Linear("fc", x, 40, 10);
-  Graph graph = Calibrated(b.BuildNamed(outputs));
+// Nothing of it stays in float32, which rows may round differently.
+Graph Int8ResNet(std::vector<std::string> outputs) {
+  Graph graph = Calibrated(testing::SmallResNet(std::move(outputs), false));
   graph.nodes[0].scale = graph.nodes[1].scale;  // what is normalised is calibrated under both names
   return graph;
 }
 
 TEST_P(Int8Network, WholeNetworks) {
-  const Graph graph = SmallResNet({"fc"});
+  const Graph graph = Int8ResNet({"fc"});
   ExpectSameBits(graph, RandomInput({2, 45, 51, 3}, true));
   ExpectSameBits(graph, RandomInput({3, 64, 32, 3}));
   ExpectSameBits(graph, RandomInput({1, 39, 39, 3}), Layout::kNchw);
@@ -162,13 +148,36 @@ TEST_P(Int8Network, NaNAndInfinityInTheInput) {
   input.floats[100] = std::numeric_limits<float>::infinity();
   input.floats[101] = -std::numeric_limits<float>::infinity();
   input.floats[102] = 3e38f;
-  ExpectSameBits(SmallResNet({"fc"}), input);
+  ExpectSameBits(Int8ResNet({"fc"}), input);
 }
 
 TEST_P(Int8Network, EveryCalibratedNodeCanBeAnOutput) {
-  ExpectSameBits(SmallResNet({"relu", "maxpool", "layer1.relu_1", "shortcut", "add", "relu2", "standalone",
-                              "pool", "flatten", "fc"}),
+  ExpectSameBits(Int8ResNet({"relu", "maxpool", "layer1.relu_1", "shortcut", "early_relu", "add", "pool",
+                             "flatten", "fc"}),
                  RandomInput({2, 41, 37, 3}, true));
+}
+
+// They are the epilogue of no convolution.
+TEST_P(Int8Network, AdditionsAndReLUsOfTheirOwn) {
+  GraphBuilder b;
+  const NodeId conv = b.Conv("conv", 0, 40, Square(3, 1, 1));
+  const NodeId pool = b.Add("pool", {conv}, MaxPool2dOp{Square(3, 2, 1)});
+  const NodeId relu = b.Add("relu", {pool}, ReluOp{});
+  const NodeId add = b.Add("add", {pool, relu}, AddOp{});
+  const NodeId last = b.Conv("last", b.Add("relu2", {add}, ReluOp{}), 3);
+  ExpectSameBits(Calibrated(b.Build({last, relu, add})), RandomInput({2, 11, 9, 3}));
+}
+
+// Channels that fill no vector, one and a part of it, and several.
+TEST_P(Int8Network, MaxPoolOfAnyChannels) {
+  for (const int channels : {1, 15, 37, 70, 128, 200}) {
+    SCOPED_TRACE(channels);
+    GraphBuilder b(4);
+    const NodeId x = b.Add("relu", {b.Conv("conv", 0, channels, Square(1))}, ReluOp{});
+    const NodeId pool = b.Add("pool", {x}, MaxPool2dOp{Square(3, 2, 1)});
+    const Graph graph = Calibrated(b.Build({b.Conv("last", pool, 3), pool}));
+    ExpectSameBits(graph, RandomInput({2, 9, 8, 4}), Layout::kNchw);
+  }
 }
 
 // What is flattened while it has an extent, and a value that nothing is added to.

@@ -1,0 +1,82 @@
+#include "native/backends/cpu/kernels/tile_kernels-inl.h"
+
+namespace resnet_native::cpu {
+namespace {
+
+struct TileInt8Dot {
+  static constexpr int kChannelsPerStep = 64;
+
+  template <int kSum, int kPixels, int kWeights>
+  static inline __attribute__((always_inline)) void Multiply() {
+    asm volatile("tdpbusd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(kSum), "i"(kPixels), "i"(kWeights));
+  }
+};
+
+// What native/graph/quantization.h makes of sums.
+class TileInt8Epilogue {
+ public:
+  inline __attribute__((always_inline)) TileInt8Epilogue(const TileConv& conv, const TilePanel& panel)
+      : y_(conv.y),
+        residual_(conv.residual),
+        y_stride_(conv.y_stride),
+        first_out_(panel.first_out),
+        float_y_(conv.float_y),
+        relu_(conv.relu),
+        multiplier_low_(_mm512_loadu_ps(panel.multiplier)),
+        multiplier_high_(_mm512_loadu_ps(panel.multiplier + 16)),
+        offset_low_(_mm512_loadu_ps(panel.bias)),
+        offset_high_(_mm512_loadu_ps(panel.bias + 16)),
+        residual_multiplier_(_mm512_set1_ps(conv.residual_multiplier)),
+        mask_(panel.channels == 32 ? ~0u : (1u << panel.channels) - 1) {}
+
+  inline __attribute__((always_inline)) void Store(const char* sums, int64_t pixel) const {
+    const int64_t offset = pixel * y_stride_ + first_out_;
+    __m512 low = _mm512_fmadd_ps(Floats(sums), multiplier_low_, offset_low_);
+    __m512 high = _mm512_fmadd_ps(Floats(sums + 64), multiplier_high_, offset_high_);
+    if (residual_) {
+      const __m256i bytes = _mm256_maskz_loadu_epi8(mask_, static_cast<const uint8_t*>(residual_) + offset);
+      low = _mm512_fmadd_ps(Widen(_mm256_castsi256_si128(bytes)), residual_multiplier_, low);
+      high = _mm512_fmadd_ps(Widen(_mm256_extracti128_si256(bytes, 1)), residual_multiplier_, high);
+    }
+    if (float_y_) {
+      float* y = static_cast<float*>(y_) + offset;
+      const __m512 lowest = _mm512_set1_ps(relu_ ? 0.0f : -__builtin_inff());
+      _mm512_mask_storeu_ps(y, static_cast<__mmask16>(mask_), _mm512_max_ps(low, lowest));
+      _mm512_mask_storeu_ps(y + 16, static_cast<__mmask16>(mask_ >> 16), _mm512_max_ps(high, lowest));
+    } else {
+      _mm256_mask_storeu_epi8(static_cast<uint8_t*>(y_) + offset, mask_, ToBytes(low, high));
+    }
+  }
+
+ private:
+  static inline __attribute__((always_inline)) __m512 Floats(const char* sums) {
+    return _mm512_cvtepi32_ps(_mm512_load_si512(sums));
+  }
+  static inline __attribute__((always_inline)) __m512 Widen(__m128i bytes) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
+  }
+
+  // Narrowing takes care of what is below 0; above 255 the conversion to integers could overflow. It works
+  // inside each quarter of a vector, whose first half then holds 4 bytes of each vector.
+  static inline __attribute__((always_inline)) __m256i ToBytes(__m512 low, __m512 high) {
+    const __m512 largest = _mm512_set1_ps(255.0f);
+    const __m512i words = _mm512_packs_epi32(_mm512_cvtps_epi32(_mm512_min_ps(largest, low)),
+                                             _mm512_cvtps_epi32(_mm512_min_ps(largest, high)));
+    const __m512i bytes = _mm512_packus_epi16(words, words);
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 0, 0, 0, 0, 0, 0, 0);
+    return _mm512_castsi512_si256(_mm512_permutexvar_epi32(order, bytes));
+  }
+
+  void* y_;
+  const void* residual_;
+  int64_t y_stride_, first_out_;
+  bool float_y_, relu_;
+  __m512 multiplier_low_, multiplier_high_, offset_low_, offset_high_, residual_multiplier_;
+  __mmask32 mask_;
+};
+
+}  // namespace
+
+constexpr TileConvKernels kTilesInt8 = MakeTileConvKernels<TileInt8Dot, TileInt8Epilogue>("amx_int8");
+
+}  // namespace resnet_native::cpu
