@@ -127,7 +127,7 @@ test('the first and the last layer can stay in float32', async () => {
     .filter(({ op }) => op === 'conv2d' || op === 'linear')
     .map(({ kernel }) => kernel);
   await session.close();
-  expect(kernels.map((kernel) => kernel.startsWith('int8'))).toEqual(
+  expect(kernels.map((kernel) => kernel.includes('int8'))).toEqual(
     kept.map((_, i) => i > 0 && i < kept.length - 1),
   );
 });
