@@ -9,7 +9,7 @@ constexpr int32_t kHalf = 1 << (kWeightBits - 1);
 
 uint8_t ToByte(int32_t sum) { return static_cast<uint8_t>(std::clamp(sum >> kWeightBits, 0, 255)); }
 
-void Horizontal(const Filter& filter, const uint8_t* row, uint8_t* out) {
+void OneRow(const Filter& filter, const uint8_t* row, uint8_t* out) {
   for (size_t i = 0; i < filter.first.size(); ++i, out += 3) {
     const uint8_t* pixel = row + int64_t{3} * filter.first[i];
     const int32_t* weights = &filter.weights[i * filter.stride];
@@ -23,6 +23,10 @@ void Horizontal(const Filter& filter, const uint8_t* row, uint8_t* out) {
     out[1] = ToByte(green);
     out[2] = ToByte(blue);
   }
+}
+
+void Horizontal(const Filter& filter, const uint8_t* const* rows, int64_t count, uint8_t* const* outs) {
+  for (int64_t row = 0; row < count; ++row) OneRow(filter, rows[row], outs[row]);
 }
 
 void Vertical(const int32_t* weights, const uint8_t* const* rows, int32_t count, size_t begin, size_t end,

@@ -12,9 +12,9 @@ namespace resnet_native {
 // exact value (less than a half rounds to zero), so weights sum to at most 2^23, and 2^23 * 255 + 2^21 <
 // 2^31.
 struct Passes {
-  // A row of input pixels to filter.first.size() output pixels. Up to kRowSlack bytes after the pixels that
-  // the filter names are read, and after the output written.
-  void (*horizontal)(const Filter& filter, const uint8_t* row, uint8_t* out);
+  // Rows of input pixels to filter.first.size() output pixels each: `count` of them, fastest in kRowsAtOnce.
+  // Up to kRowSlack bytes after the pixels that the filter names are read, and after the output written.
+  void (*horizontal)(const Filter& filter, const uint8_t* const* rows, int64_t count, uint8_t* const* outs);
 
   // Bytes [begin, end) of `out` from the same bytes of `count` rows, one weight a row. Reads and writes no
   // others.
@@ -22,6 +22,8 @@ struct Passes {
                    size_t end, uint8_t* out);
 };
 constexpr size_t kRowSlack = 16;
+// Kernels prepare the weights of an output once for so many rows.
+constexpr int64_t kRowsAtOnce = 4;
 
 const Passes& PortablePasses();
 

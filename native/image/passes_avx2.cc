@@ -37,30 +37,73 @@ RESNET_NATIVE_AVX2 inline __m256i LoadTwice(const void* at) {
   return _mm256_broadcastsi128_si256(_mm_loadu_si128(static_cast<const __m128i*>(at)));
 }
 
-RESNET_NATIVE_AVX2 void Horizontal(const Filter& filter, const uint8_t* row, uint8_t* out) {
+// What four RGB pixels bring to the sums of an output: vectors of red, green and blue in each half, which are
+// to be added up.
+struct Sums {
+  __m256i high, low;
+};
+
+RESNET_NATIVE_AVX2 inline __m256i Joined(const Sums& sums) {
+  return _mm256_add_epi32(_mm256_slli_epi32(sums.high, kLowBits), sums.low);
+}
+
+// The halves of both added up: red, green and blue of `a` in the lower half, of `b` in the upper, rounded.
+RESNET_NATIVE_AVX2 inline __m256i RoundedPair(const Sums& a, const Sums& b) {
+  const __m256i left = Joined(a), right = Joined(b);
+  const __m256i sum = _mm256_add_epi32(_mm256_permute2x128_si256(left, right, 0x20),
+                                       _mm256_permute2x128_si256(left, right, 0x31));
+  return _mm256_srai_epi32(_mm256_add_epi32(sum, _mm256_set1_epi32(kHalf)), kWeightBits);
+}
+
+RESNET_NATIVE_AVX2 inline void StorePixel(int32_t rgb, uint8_t* out) { std::memcpy(out, &rgb, sizeof(rgb)); }
+
+// The pixel at `offset` of one row, or of four.
+RESNET_NATIVE_AVX2 inline void StorePixels(const Sums (&sums)[1], uint8_t* const* outs, size_t offset) {
+  const __m128i sum = _mm256_castsi256_si128(RoundedPair(sums[0], sums[0]));
+  const __m128i words = _mm_packs_epi32(sum, sum);
+  StorePixel(_mm_cvtsi128_si32(_mm_packus_epi16(words, words)), outs[0] + offset);
+}
+
+RESNET_NATIVE_AVX2 inline void StorePixels(const Sums (&sums)[4], uint8_t* const* outs, size_t offset) {
+  const __m256i words = _mm256_packs_epi32(RoundedPair(sums[0], sums[1]), RoundedPair(sums[2], sums[3]));
+  const __m256i bytes = _mm256_packus_epi16(words, words);
+  const __m128i even = _mm256_castsi256_si128(bytes), odd = _mm256_extracti128_si256(bytes, 1);
+  StorePixel(_mm_cvtsi128_si32(even), outs[0] + offset);
+  StorePixel(_mm_cvtsi128_si32(odd), outs[1] + offset);
+  StorePixel(_mm_extract_epi32(even, 1), outs[2] + offset);
+  StorePixel(_mm_extract_epi32(odd, 1), outs[3] + offset);
+}
+
+template <int kRows>
+RESNET_NATIVE_AVX2 void NarrowRows(const Filter& filter, const uint8_t* const* rows, uint8_t* const* outs) {
   const Shuffles shuffles = MakeShuffles();
   const __m256i low_mask = _mm256_set1_epi32((1 << kLowBits) - 1);
   const size_t outputs = filter.first.size();
   const int32_t* weights = filter.weights.data();
-  for (size_t i = 0; i < outputs; ++i, weights += filter.stride, out += 3) {
-    const uint8_t* pixel = row + int64_t{3} * filter.first[i];
-    __m256i high = _mm256_setzero_si256();
-    __m256i low = _mm256_setzero_si256();
-    for (int32_t k = 0; k < filter.count[i]; k += kWeightGroup, pixel += 3 * kWeightGroup) {
-      const __m256i colours = _mm256_shuffle_epi8(LoadTwice(pixel), shuffles.pixels);
+  for (size_t i = 0; i < outputs; ++i, weights += filter.stride) {
+    const int64_t pixel = int64_t{3} * filter.first[i];
+    Sums sums[kRows];
+    for (Sums& sum : sums) sum = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+    for (int32_t k = 0; k < filter.count[i]; k += kWeightGroup) {
       const __m256i weight = LoadTwice(weights + k);
       const __m256i weight_high = _mm256_shuffle_epi8(_mm256_srli_epi32(weight, kLowBits), shuffles.weights);
       const __m256i weight_low = _mm256_shuffle_epi8(_mm256_and_si256(weight, low_mask), shuffles.weights);
-      high = _mm256_add_epi32(high, _mm256_madd_epi16(colours, weight_high));
-      low = _mm256_add_epi32(low, _mm256_madd_epi16(colours, weight_low));
+      for (int row = 0; row < kRows; ++row) {
+        const __m256i colours = _mm256_shuffle_epi8(LoadTwice(rows[row] + pixel + 3 * k), shuffles.pixels);
+        sums[row].high = _mm256_add_epi32(sums[row].high, _mm256_madd_epi16(colours, weight_high));
+        sums[row].low = _mm256_add_epi32(sums[row].low, _mm256_madd_epi16(colours, weight_low));
+      }
     }
-    const __m256i both = _mm256_add_epi32(_mm256_slli_epi32(high, kLowBits), low);
-    __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
-    sum = _mm_srai_epi32(_mm_add_epi32(sum, _mm_set1_epi32(kHalf)), kWeightBits);
-    sum = _mm_packs_epi32(sum, sum);
-    const int32_t rgb = _mm_cvtsi128_si32(_mm_packus_epi16(sum, sum));
-    std::memcpy(out, &rgb, sizeof(rgb));
+    StorePixels(sums, outs, 3 * i);
   }
+}
+
+RESNET_NATIVE_AVX2 void Horizontal(const Filter& filter, const uint8_t* const* rows, int64_t count,
+                                   uint8_t* const* outs) {
+  static_assert(kRowsAtOnce == 4);
+  int64_t row = 0;
+  for (; row + kRowsAtOnce <= count; row += kRowsAtOnce) NarrowRows<4>(filter, rows + row, outs + row);
+  for (; row < count; ++row) NarrowRows<1>(filter, rows + row, outs + row);
 }
 
 RESNET_NATIVE_AVX2 void Vertical(const int32_t* weights, const uint8_t* const* rows, int32_t count,

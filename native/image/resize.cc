@@ -1,6 +1,7 @@
 #include "native/image/resize.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <new>
 #include <stdexcept>
@@ -47,40 +48,59 @@ struct Image {
   const uint8_t* Row(int64_t y) const { return pixels.data() + y * row_bytes; }
 };
 
-// The image's rows after the horizontal pass, made when asked for. Rows are asked for in order, going back by
-// less than `kept` rows: no more than those are in memory at a time, which keeps them in the nearest caches.
+// The image's rows [begin, end) after the horizontal pass, made when asked for, a few ahead. Rows are asked for
+// in order, going back by less than `window` rows: little more than those are in memory at a time, which keeps
+// them in the nearest caches.
 class NarrowedRows {
  public:
-  NarrowedRows(const Image& image, const Filter& across, int64_t kept)
+  NarrowedRows(const Image& image, const Filter& across, int64_t window, int64_t end)
       : image_(image),
         across_(across),
-        kept_(kept),
+        kept_(window + kRowsAtOnce - 1),
+        end_(end),
         stride_(across.first.size() * kChannels + kRowSlack),
-        ring_(kept * stride_) {}
+        ring_(kept_ * stride_) {}
 
   const uint8_t* Row(int64_t y) {
-    uint8_t* row = &ring_[y % kept_ * stride_];
-    if (y < next_) return row;
-    BestPasses().horizontal(across_, WithSlack(y), row);
-    next_ = y + 1;
-    return row;
+    if (y >= next_) Narrow(y);
+    return Slot(y);
   }
 
  private:
+  uint8_t* Slot(int64_t y) { return &ring_[y % kept_ * stride_]; }
+
+  // Rows from y on: kRowsAtOnce of them, but near the image's end one.
+  void Narrow(int64_t y) {
+    const bool is_inside = y + kRowsAtOnce <= end_ && HasSlack(y + kRowsAtOnce - 1);
+    const int64_t count = is_inside ? kRowsAtOnce : 1;
+    std::array<const uint8_t*, kRowsAtOnce> rows;
+    std::array<uint8_t*, kRowsAtOnce> outs;
+    for (int64_t i = 0; i < count; ++i) {
+      rows[i] = WithSlack(y + i);
+      outs[i] = Slot(y + i);
+    }
+    BestPasses().horizontal(across_, rows.data(), count, outs.data());
+    next_ = y + count;
+  }
+
+  bool HasSlack(int64_t y) const {
+    const uint8_t* image_end = image_.pixels.data() + image_.pixels.size();
+    return image_end - image_.Row(y) >= image_.row_bytes + static_cast<ptrdiff_t>(kRowSlack);
+  }
+
   // The image's row, where kRowSlack more bytes can be read: the last rows are copied to a place that has
   // them.
   const uint8_t* WithSlack(int64_t y) {
-    const uint8_t* row = image_.Row(y);
-    const uint8_t* image_end = image_.pixels.data() + image_.pixels.size();
-    if (image_end - row >= image_.row_bytes + static_cast<ptrdiff_t>(kRowSlack)) return row;
+    if (HasSlack(y)) return image_.Row(y);
     last_row_.resize(image_.row_bytes + kRowSlack);
-    std::memcpy(last_row_.data(), row, image_.row_bytes);
+    std::memcpy(last_row_.data(), image_.Row(y), image_.row_bytes);
     return last_row_.data();
   }
 
   Image image_;
   const Filter& across_;
   int64_t kept_;
+  int64_t end_;
   size_t stride_;
   std::vector<uint8_t> ring_;
   std::vector<uint8_t> last_row_;
@@ -89,7 +109,7 @@ class NarrowedRows {
 
 void HorizontalFirst(const Image& image, const Filter& across, const Filter& down, uint8_t* out,
                      size_t out_stride) {
-  NarrowedRows narrowed(image, across, down.stride);
+  NarrowedRows narrowed(image, across, down.stride, int64_t{down.first.back()} + down.count.back());
   std::vector<const uint8_t*> rows(down.stride);
   for (size_t y = 0; y < down.first.size(); ++y, out += out_stride) {
     for (int32_t k = 0; k < down.count[y]; ++k) rows[k] = narrowed.Row(int64_t{down.first[y]} + k);
@@ -109,8 +129,10 @@ void VerticalFirst(const Image& image, const Filter& across, const Filter& down,
     for (int32_t k = 0; k < down.count[y]; ++k) rows[k] = image.Row(int64_t{down.first[y]} + k);
     BestPasses().vertical(&down.weights[y * down.stride], rows.data(), down.count[y], begin, end,
                           lowered.data());
-    BestPasses().horizontal(across, lowered.data(), narrowed.data());
-    std::memcpy(out, narrowed.data(), narrowed.size() - kRowSlack);
+    const uint8_t* row = lowered.data();
+    uint8_t* narrow = narrowed.data();
+    BestPasses().horizontal(across, &row, 1, &narrow);
+    std::memcpy(out, narrow, narrowed.size() - kRowSlack);
   }
 }
 

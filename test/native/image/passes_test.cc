@@ -50,18 +50,33 @@ class FastPasses : public testing::Test {
   }
 };
 
+// Rows of `filter`'s outputs, each with the bytes behind it that may be overwritten cut off.
+std::vector<std::vector<uint8_t>> Narrow(const Passes& passes, const Filter& filter,
+                                         const std::vector<std::vector<uint8_t>>& rows) {
+  const size_t bytes = filter.first.size() * 3;
+  std::vector<std::vector<uint8_t>> outs(rows.size(), std::vector<uint8_t>(bytes + kRowSlack));
+  std::vector<const uint8_t*> from;
+  std::vector<uint8_t*> to;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    from.push_back(rows[i].data());
+    to.push_back(outs[i].data());
+  }
+  passes.horizontal(filter, from.data(), static_cast<int64_t>(rows.size()), to.data());
+  for (std::vector<uint8_t>& out : outs) out.resize(bytes);
+  return outs;
+}
+
 TEST_F(FastPasses, HorizontalEqualsPortable) {
   for (const auto& [in, out] :
        {std::pair{1, 1}, {1, 7}, {2, 1}, {3, 2}, {5, 3}, {61, 17}, {64, 64}, {500, 1}, {9000, 2}}) {
     const Filter filter = BilinearFilter(in, out, 0, out);
-    std::vector<uint8_t> row = naive::NoisePixels(1, in, in);
-    row.resize(row.size() + kRowSlack, 201);
-    std::vector<uint8_t> expected(out * 3 + kRowSlack), actual(out * 3 + kRowSlack);
-    PortablePasses().horizontal(filter, row.data(), expected.data());
-    Avx2Passes()->horizontal(filter, row.data(), actual.data());
-    expected.resize(out * 3);
-    actual.resize(out * 3);
-    EXPECT_EQ(actual, expected) << in << " to " << out;
+    std::vector<std::vector<uint8_t>> rows;
+    for (int64_t count = 1; count <= 2 * kRowsAtOnce + 1; ++count) {
+      rows.push_back(naive::NoisePixels(1, in, in + count));
+      rows.back().resize(in * 3 + kRowSlack, 201);
+      EXPECT_EQ(Narrow(*Avx2Passes(), filter, rows), Narrow(PortablePasses(), filter, rows))
+          << in << " to " << out << ", " << count << " rows";
+    }
   }
 }
 
@@ -91,10 +106,8 @@ TEST_F(FastPasses, TheLargestSumSaturates) {
   filter.weights.assign(4096, 2 * (1 << kWeightBits) / 4096);
   const std::vector<uint8_t> white(4096 * 3 + kRowSlack, 255);
   for (const Passes* passes : {&PortablePasses(), Avx2Passes()}) {
-    std::vector<uint8_t> out(3 + kRowSlack);
-    passes->horizontal(filter, white.data(), out.data());
-    EXPECT_EQ(out[0], 255);
-    EXPECT_EQ(out[2], 255);
+    const std::vector<std::vector<uint8_t>> rows_of_white(kRowsAtOnce + 1, white);
+    for (const auto& out : Narrow(*passes, filter, rows_of_white)) EXPECT_EQ(out, std::vector<uint8_t>(3, 255));
     const std::vector<const uint8_t*> rows(4096, white.data());
     std::vector<uint8_t> column(40);
     passes->vertical(filter.weights.data(), rows.data(), 4096, 0, 40, column.data());
