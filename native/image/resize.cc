@@ -48,9 +48,9 @@ struct Image {
   const uint8_t* Row(int64_t y) const { return pixels.data() + y * row_bytes; }
 };
 
-// The image's rows [begin, end) after the horizontal pass, made when asked for, a few ahead. Rows are asked for
-// in order, going back by less than `window` rows: little more than those are in memory at a time, which keeps
-// them in the nearest caches.
+// The image's rows [begin, end) after the horizontal pass, made when asked for, a few ahead. Rows are asked
+// for in order, going back by less than `window` rows: little more than those are in memory at a time, which
+// keeps them in the nearest caches.
 class NarrowedRows {
  public:
   NarrowedRows(const Image& image, const Filter& across, int64_t window, int64_t end)

@@ -107,7 +107,8 @@ TEST_F(FastPasses, TheLargestSumSaturates) {
   const std::vector<uint8_t> white(4096 * 3 + kRowSlack, 255);
   for (const Passes* passes : {&PortablePasses(), Avx2Passes()}) {
     const std::vector<std::vector<uint8_t>> rows_of_white(kRowsAtOnce + 1, white);
-    for (const auto& out : Narrow(*passes, filter, rows_of_white)) EXPECT_EQ(out, std::vector<uint8_t>(3, 255));
+    for (const auto& out : Narrow(*passes, filter, rows_of_white))
+      EXPECT_EQ(out, std::vector<uint8_t>(3, 255));
     const std::vector<const uint8_t*> rows(4096, white.data());
     std::vector<uint8_t> column(40);
     passes->vertical(filter.weights.data(), rows.data(), 4096, 0, 40, column.data());
