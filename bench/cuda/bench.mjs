@@ -1,7 +1,7 @@
 // This package against torch on one GPU: writes bench/results/cuda-GPU.json cell by cell, so that a run that was cut off
 // goes on where it stopped, and prints a table. No timing decides anything.
 //
-//   node bench/cuda/bench.mjs [--arch resnet50] [--dtype float16,bfloat16,tf32] [--batch 1,8,32,128,256]
+//   node bench/cuda/bench.mjs [--arch resnet50] [--dtype float16,bfloat16,tf32,int8] [--batch 1,8,32,128,256]
 //     [--peer eager,compile|none] [--seconds 3] [--python python3] [--out FILE] [--again]
 //
 // --again measures cells that the file has already. A cell that fails is kept as its error.
@@ -20,7 +20,7 @@ const CELL_TIMEOUT_MS = 600_000;
 const { values } = parseArgs({
   options: {
     arch: { type: 'string', default: 'resnet50' },
-    dtype: { type: 'string', default: 'float16,bfloat16,tf32' },
+    dtype: { type: 'string', default: 'float16,bfloat16,tf32,int8' },
     batch: { type: 'string', default: '1,8,32,128,256' },
     peer: { type: 'string', default: 'eager,compile' },
     seconds: { type: 'string', default: '3' },
@@ -77,9 +77,15 @@ function cellOf(arch, dtype, batch) {
   return cell;
 }
 
-function engineRuns(files, dtype, batch) {
+async function engineRuns(files, dtype, batch) {
   const settings = [dtype, String(batch), values.seconds];
-  const runs = [['resnet-native', process.execPath, [join(HERE, 'own.mjs'), files.safetensors, ...settings]]];
+  const runs = [
+    [
+      'resnet-native',
+      process.execPath,
+      [join(HERE, 'own.mjs'), (await files.for(dtype)).safetensors, ...settings],
+    ],
+  ];
   if (dtype === 'int8') return runs; // torch has no int8 convolution on CUDA
   for (const peer of list(values.peer)) {
     runs.push([
@@ -97,7 +103,7 @@ async function measureNetwork(files) {
     for (const batch of list(values.batch).map(Number)) {
       const cell = cellOf(files.arch, dtype, batch);
       cell.macs = macs;
-      for (const [engine, file, args] of engineRuns(files, dtype, batch)) {
+      for (const [engine, file, args] of await engineRuns(files, dtype, batch)) {
         if (cell.engines[engine] && !cell.engines[engine].error) continue;
         cell.engines[engine] = await measured(file, args);
         writeFileSync(out, `${JSON.stringify(results)}\n`);

@@ -3,6 +3,7 @@ import { getModel, loadStateDict, type Session, Tensor } from '../../lib/index.j
 import type { ComputeDType } from '../../lib/runtime/compile.js';
 import { SIMULATED_LIBRARY, WHY_NO_SIMULATION } from '../runtime/simulated-cuda.js';
 import { type GoldenCase, type GoldenOutput, loadGolden, networkNames, relativeError } from './goldens.js';
+import { agreementOf, INT8_AGREEMENT, INT8_COSINE, quantizedGolden } from './quantized.js';
 
 // torchvision's builders through the CUDA backend's own plan, memory and contexts, on a simulated GPU that checks every
 // address. How fast it is, and what cuDNN computes, is for a machine with a GPU.
@@ -52,6 +53,21 @@ describe.skipIf(WHY_NO_SIMULATION !== '')(`on a simulated GPU${WHY_NO_SIMULATION
       expect(error).toBeLessThanOrEqual(bar);
       expect(error).toBeGreaterThan(1e-5); // it did compute in that type
       await session.close();
+    },
+  );
+
+  test.each(['resnet18', 'resnet50', 'resnext50_32x4d'])(
+    '%s in int8 is within the gate, and to the bit what the CPU gives',
+    async (name) => {
+      const { quantized, pictures } = await quantizedGolden(name);
+      const session = await quantized.compile({ device: 'cuda', dtype: 'int8', maxBatch: 4, contexts: 1 });
+      const { cosine, agreement, logits } = await agreementOf(session, pictures);
+      await session.close();
+      expect(cosine).toBeGreaterThanOrEqual(INT8_COSINE);
+      expect(agreement).toBeGreaterThanOrEqual(INT8_AGREEMENT);
+      const cpu = await quantized.compile({ device: 'cpu', dtype: 'int8' });
+      expect(logits).toEqual((await agreementOf(cpu, pictures)).logits);
+      await cpu.close();
     },
   );
 });

@@ -43,63 +43,87 @@ std::string ToText(const Window& window) {
 
 std::string ToString(const Operation& operation) {
   std::ostringstream text;
-  std::visit(
-      Overloaded{
-          [&](const LoadInput& op) {
-            text << "load " << Name(op.from) << (op.layout == Layout::kNchw ? " nchw" : " nhwc") << " to "
-                 << Name(op.to) << Sizes(op.n, op.h, op.w, op.channels) << " pad" << op.padded_channels
-                 << (op.normalize ? " normalize" : "");
-          },
-          [&](const Convolution& op) {
-            text << "conv " << Name(op.dtype) << Sizes(op.n, op.h, op.w, op.in_channels) << " k"
-                 << op.out_channels << ToText(op.window) << " g" << op.groups
-                 << (op.residual ? " residual" : "") << (op.relu ? " relu" : "");
-          },
-          [&](const Linear& op) {
-            text << "linear " << Name(op.dtype) << " to " << Name(op.to) << ' ' << op.rows << 'x'
-                 << op.in_features << " k" << op.out_features;
-          },
-          [&](const MaxPool& op) {
-            text << "maxpool " << Name(op.dtype) << Sizes(op.n, op.h, op.w, op.channels) << ToText(op.window);
-          },
-          [&](const AveragePool& op) {
-            text << "avgpool " << Name(op.dtype) << ' ' << op.n << 'x' << op.pixels << 'x' << op.channels;
-          },
-          [&](const AddTensors& op) {
-            text << "add " << Name(op.dtype) << ' ' << op.elements << (op.relu ? " relu" : "");
-          },
-          [&](const ScaleShift& op) {
-            text << "scale " << Name(op.dtype) << ' ' << op.pixels << 'x' << op.channels
-                 << (op.affine ? " affine" : "") << (op.relu ? " relu" : "");
-          },
-          [&](const ZeroPadShortcut& op) {
-            text << "zeropad " << Name(op.dtype) << Sizes(op.n, op.h, op.w, op.channels) << " k"
-                 << op.out_channels << " s" << op.stride;
-          },
-          [&](const ToNchw& op) {
-            text << "nchw " << Name(op.from) << " to " << Name(op.to) << ' ' << op.n << 'x' << op.pixels
-                 << 'x' << op.channels;
-          },
-          [&](const Quantize& op) { text << "quantize " << Name(op.from) << ' ' << op.elements; },
-      },
-      operation);
+  std::visit(Overloaded{
+                 [&](const LoadInput& op) {
+                   text << "load " << Name(op.from) << (op.layout == Layout::kNchw ? " nchw" : " nhwc")
+                        << " to " << Name(op.to) << Sizes(op.n, op.h, op.w, op.channels) << " pad"
+                        << op.padded_channels << (op.normalize ? " normalize" : "");
+                 },
+                 [&](const Convolution& op) {
+                   text << "conv " << Name(op.dtype) << Sizes(op.n, op.h, op.w, op.in_channels) << " k"
+                        << op.out_channels << ToText(op.window) << " g" << op.groups
+                        << (op.residual ? " residual" : "") << (op.relu ? " relu" : "")
+                        << (op.zero_point ? " z128" : "") << (op.to_float ? " to f32" : "");
+                 },
+                 [&](const Linear& op) {
+                   text << "linear " << Name(op.dtype) << " to " << Name(op.to) << ' ' << op.rows << 'x'
+                        << op.in_features << " k" << op.out_features;
+                 },
+                 [&](const MaxPool& op) {
+                   text << "maxpool " << Name(op.dtype) << Sizes(op.n, op.h, op.w, op.channels)
+                        << ToText(op.window);
+                 },
+                 [&](const AveragePool& op) {
+                   text << "avgpool " << Name(op.dtype) << ' ' << op.n << 'x' << op.pixels << 'x'
+                        << op.channels << (op.to_float ? " to f32" : "");
+                 },
+                 [&](const Elementwise& op) {
+                   text << "elementwise " << Name(op.from) << " to " << Name(op.to) << ' ' << op.elements
+                        << 'x' << op.channels << (op.affine ? " affine" : "")
+                        << (op.residual ? " residual" : "") << (op.relu ? " relu" : "");
+                 },
+                 [&](const ZeroPadShortcut& op) {
+                   text << "zeropad " << Name(op.dtype) << Sizes(op.n, op.h, op.w, op.channels) << " k"
+                        << op.out_channels << " s" << op.stride << (op.zero_point ? " z128" : "");
+                 },
+                 [&](const ToNchw& op) {
+                   text << "nchw " << Name(op.from) << " to " << Name(op.to) << ' ' << op.n << 'x'
+                        << op.pixels << 'x' << op.channels;
+                 },
+             },
+             operation);
   return text.str();
 }
 
 namespace {
 
+// Of the parameters of a convolution or a linear layer with so many filter values.
+OperandBytes BytesOfParameters(DType dtype, int64_t filter_values, int out_channels) {
+  const bool int8 = dtype == DType::kInt8;
+  const size_t floats = out_channels * sizeof(float);
+  return {.filters = filter_values * ElementSize(dtype),
+          .scale = int8 ? floats : 0,
+          .shift = floats,
+          .typed_shift = int8 ? floats : out_channels * ElementSize(dtype)};
+}
+
 OperandBytes BytesOfConvolution(const Convolution& op) {
-  const size_t element = ElementSize(op.dtype);
   const int64_t taps = int64_t{op.window.kernel_h} * op.window.kernel_w;
-  const size_t y = op.OutShape().elements() * element;
-  const bool quantized = op.dtype == DType::kInt8;
-  return {.x = op.n * op.h * op.w * op.in_channels * element,
-          .residual = op.residual ? y : 0,
-          .y = y,
-          .filters = op.out_channels * taps * (op.in_channels / op.groups) * element,
-          .scale = quantized ? op.out_channels * sizeof(float) : 0,
-          .shift = op.out_channels * sizeof(float),
-          .typed_shift = quantized ? 0 : op.out_channels * element};
+  OperandBytes bytes =
+      BytesOfParameters(op.dtype, op.out_channels * taps * (op.in_channels / op.groups), op.out_channels);
+  const int64_t y = op.OutShape().elements();
+  bytes.x = op.n * op.h * op.w * op.in_channels * ElementSize(op.dtype);
+  bytes.residual = op.residual ? y * ElementSize(op.dtype) : 0;
+  bytes.y = y * ElementSize(op.to());
+  return bytes;
+}
+
+OperandBytes BytesOfLinear(const Linear& op) {
+  OperandBytes bytes =
+      BytesOfParameters(op.dtype, int64_t{op.in_features} * op.out_features, op.out_features);
+  bytes.x = op.rows * op.in_features * ElementSize(op.dtype);
+  bytes.y = op.rows * op.out_features * ElementSize(op.to);
+  return bytes;
+}
+
+OperandBytes BytesOfLoadInput(const LoadInput& op) {
+  const int64_t pixels = op.n * op.h * op.w;
+  OperandBytes bytes{.x = pixels * op.channels * ElementSize(op.from),
+                     .y = pixels * op.padded_channels * ElementSize(op.to)};
+  if (op.to == DType::kInt8 && op.from == DType::kUint8) bytes.table = op.channels * 256;
+  if (op.to == DType::kInt8 && op.from == DType::kFloat32) bytes.scale = bytes.shift = sizeof(float);
+  if (op.normalize) bytes.scale = bytes.shift = op.channels * sizeof(float);
+  return bytes;
 }
 
 }  // namespace
@@ -107,40 +131,28 @@ OperandBytes BytesOfConvolution(const Convolution& op) {
 OperandBytes BytesOf(const Operation& operation) {
   using Bytes = OperandBytes;
   return std::visit(Overloaded{
-                        [](const LoadInput& op) {
-                          const size_t affine = op.normalize ? op.channels * sizeof(float) : 0;
-                          const size_t pixels = op.n * op.h * op.w;
-                          return Bytes{.x = pixels * op.channels * ElementSize(op.from),
-                                       .y = pixels * op.padded_channels * ElementSize(op.to),
-                                       .scale = affine,
-                                       .shift = affine};
-                        },
+                        [](const LoadInput& op) { return BytesOfLoadInput(op); },
                         [](const Convolution& op) { return BytesOfConvolution(op); },
-                        [](const Linear& op) {
-                          const size_t element = ElementSize(op.dtype);
-                          return Bytes{.x = op.rows * op.in_features * element,
-                                       .y = op.rows * op.out_features * ElementSize(op.to),
-                                       .filters = size_t{1} * op.in_features * op.out_features * element,
-                                       .shift = op.out_features * sizeof(float),
-                                       .typed_shift = op.out_features * element};
-                        },
+                        [](const Linear& op) { return BytesOfLinear(op); },
                         [](const MaxPool& op) {
                           const size_t element = ElementSize(op.dtype);
                           return Bytes{.x = op.n * op.h * op.w * op.channels * element,
                                        .y = op.OutShape().elements() * element};
                         },
                         [](const AveragePool& op) {
-                          const size_t row = op.n * op.channels * ElementSize(op.dtype);
-                          return Bytes{.x = row * op.pixels, .y = row};
+                          const int64_t row = op.n * op.channels;
+                          return Bytes{.x = row * op.pixels * ElementSize(op.dtype),
+                                       .y = row * ElementSize(op.to()),
+                                       .shift = op.dtype == DType::kInt8 ? sizeof(float) : 0};
                         },
-                        [](const AddTensors& op) {
-                          const size_t bytes = op.elements * ElementSize(op.dtype);
-                          return Bytes{.x = bytes, .residual = bytes, .y = bytes};
-                        },
-                        [](const ScaleShift& op) {
-                          const size_t bytes = op.pixels * op.channels * ElementSize(op.dtype);
+                        [](const Elementwise& op) {
+                          const size_t x = op.elements * ElementSize(op.from);
                           const size_t affine = op.affine ? op.channels * sizeof(float) : 0;
-                          return Bytes{.x = bytes, .y = bytes, .scale = affine, .shift = affine};
+                          return Bytes{.x = x,
+                                       .residual = op.residual ? x : 0,
+                                       .y = op.elements * ElementSize(op.to),
+                                       .scale = affine,
+                                       .shift = affine};
                         },
                         [](const ZeroPadShortcut& op) {
                           const size_t element = ElementSize(op.dtype);
@@ -150,14 +162,12 @@ OperandBytes BytesOf(const Operation& operation) {
                         },
                         [](const ToNchw& op) {
                           const size_t elements = op.n * op.pixels * op.channels;
+                          const bool dequantizes = op.from == DType::kInt8 && op.to != DType::kInt8;
+                          const size_t affine = dequantizes ? sizeof(float) : 0;
                           return Bytes{.x = elements * ElementSize(op.from),
                                        .y = elements * ElementSize(op.to),
-                                       .scale = op.from == DType::kInt8 ? sizeof(float) : 0};
-                        },
-                        [](const Quantize& op) {
-                          return Bytes{.x = op.elements * ElementSize(op.from),
-                                       .y = static_cast<size_t>(op.elements),
-                                       .scale = sizeof(float)};
+                                       .scale = affine,
+                                       .shift = affine};
                         },
                     },
                     operation);

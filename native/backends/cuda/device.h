@@ -43,11 +43,19 @@
 //
 // Numbers: activations are dense NHWC. kTf32 is stored as float32. Sums are taken in float32 at least (int32
 // for int8), kFloat32 never rounds operands to tf32, and NaN propagates, through ReLU and max pooling too.
+//
+// kInt8 is the arithmetic of native/graph/quantization.h. Its bytes are stored less 128, as int8, which is
+// what libraries multiply: where "the byte" is said below, it is the stored value plus 128. Kernels of ours
+// give the very bits of that arithmetic. A candidate of a library adds up the stored values, and its own
+// fused tail may round in another order: its bytes may then differ by 1.
 
 namespace resnet_native::cuda {
 
 // Of every Buffer, and of every operand and workspace given to a launch.
 inline constexpr size_t kAlignment = 256;
+
+// The byte that is stored as 0, kInt8.
+inline constexpr int kStoredZero = 128;
 
 // In bytes, as stored.
 inline size_t ElementSize(DType dtype) { return static_cast<size_t>(ElementBytes(dtype)); }
@@ -57,6 +65,7 @@ inline size_t ElementSize(DType dtype) { return static_cast<size_t>(ElementBytes
 // The run's input as an activation. `from`: kUint8 (NHWC only) or kFloat32. y is [n, h, w, padded_channels],
 // zero in the channels from `channels` on. uint8 becomes x * scale[c] + shift[c], in float32, if `normalize`;
 // else it is converted as it is. One rounding, to `to`. Operands: x, y; scale and shift if `normalize`.
+// To kInt8, uint8 becomes table[c * 256 + x], and float32 the byte of fma(x, scale[0], shift[0]).
 struct LoadInput {
   DType from = DType::kUint8, to = DType::kFloat16;
   Layout layout = Layout::kNhwc;
@@ -69,23 +78,28 @@ struct LoadInput {
 // y = relu?(conv(x) + residual? + bias), in this order, in float32, rounded once where the kernel can: a
 // kernel of several passes may round the convolution to the dtype in between. x is [n, h, w, in_channels],
 // filters [out_channels][kernel_h][kernel_w][in_channels / groups], residual as y. x, filters, residual and y
-// have `dtype`. kInt8: y = saturate(round(relu?(sum * scale[k] + residual * residual_scale + bias[k]))), ties
-// to even; the caller has divided scale, residual_scale and bias by y's own scale. Operands: x, filters,
-// shift (the bias), typed_shift, y; residual if `residual`; scale and residual_scale if kInt8.
+// have `dtype`. Operands: x, filters, shift (the bias), typed_shift, y; residual if `residual`.
+//
+// kInt8: y = fma(residual's byte, residual_scale, fma(sum of bytes, scale[k], shift[k])), and its byte, or
+// relu? of it as float32 if `to_float`; padding is made of bytes `zero_point`, 0 or 128. A byte is clamped at
+// 0, so that `relu` matters to floats only. Operands: scale and residual_scale too.
 struct Convolution {
   DType dtype = DType::kFloat16;
   int64_t n = 0, h = 0, w = 0;
   int in_channels = 0, out_channels = 0, groups = 1;
   Window window;
   bool residual = false, relu = false;
+  int zero_point = 0;     // of x, kInt8
+  bool to_float = false;  // kInt8
 
+  DType to() const { return to_float ? DType::kFloat32 : dtype; }
   TensorShape OutShape() const { return {n, window.OutH(h), window.OutW(w), out_channels}; }
   bool operator==(const Convolution&) const = default;
 };
 
 // y[rows][out_features] = x[rows][in_features] · filters[out_features][in_features] + bias. x and filters
-// have `dtype` (not kInt8), y has `to`: `dtype` or kFloat32. Operands: x, filters, shift (the bias),
-// typed_shift, y.
+// have `dtype`, y has `to`: `dtype` or kFloat32. Operands: x, filters, shift (the bias), typed_shift, y;
+// kInt8 as a convolution's.
 struct Linear {
   DType dtype = DType::kFloat16, to = DType::kFloat32;
   int64_t rows = 0;
@@ -104,30 +118,30 @@ struct MaxPool {
   bool operator==(const MaxPool&) const = default;
 };
 
-// The mean over all pixels, summed in float32. Operands: x [n, pixels, channels], y [n, channels].
+// The mean over all pixels, summed in float32. Operands: x [n, pixels, channels], y [n, channels]. y has
+// `dtype`; kInt8 is fma(sum of bytes, pixel_scale / pixels, shift[0]), as a byte or, if `to_float`, as
+// float32. Operands: pixel_scale and shift too.
 struct AveragePool {
   DType dtype = DType::kFloat16;
   int64_t n = 0, pixels = 0;
   int channels = 0;
+  bool to_float = false;  // kInt8
+
+  DType to() const { return to_float ? DType::kFloat32 : dtype; }
   bool operator==(const AveragePool&) const = default;
 };
 
-// y = relu?(x + residual). Operands: x, residual, y; y may be x.
-struct AddTensors {
-  DType dtype = DType::kFloat16;
+// y = relu?(fma(residual, residual_scale, fma(x, scale[c], shift[c]))) of every element alone, in float32,
+// rounded once: additions, ReLU, batch norm that no convolution took in, and all that is done to bytes. From
+// a float type to itself, from kFloat32 to kInt8, from kInt8 to itself or kFloat32; a residual has the type
+// `from`. Without `affine` x is taken as it is. Operands: x [elements / channels][channels], y, which may be
+// x where both have one type; scale and shift if `affine`, residual and residual_scale if `residual`.
+struct Elementwise {
+  DType from = DType::kFloat16, to = DType::kFloat16;
   int64_t elements = 0;
-  bool relu = false;
-  bool operator==(const AddTensors&) const = default;
-};
-
-// y = relu?(x * scale[c] + shift[c]), in float32: batch norm that no convolution took in; and ReLU alone, if
-// `affine` is false. Operands: x [pixels, channels], y, which may be x; scale and shift if `affine`.
-struct ScaleShift {
-  DType dtype = DType::kFloat16;
-  int64_t pixels = 0;
-  int channels = 0;
-  bool affine = true, relu = false;
-  bool operator==(const ScaleShift&) const = default;
+  int channels = 1;  // 1: one scale for all
+  bool affine = false, residual = false, relu = false;
+  bool operator==(const Elementwise&) const = default;
 };
 
 // y[n, i, j, c] = x[n, i * stride, j * stride, c], zero in the channels from `channels` to `out_channels`:
@@ -136,12 +150,13 @@ struct ZeroPadShortcut {
   DType dtype = DType::kFloat16;
   int64_t n = 0, h = 0, w = 0;
   int channels = 0, out_channels = 0, stride = 1;
+  int zero_point = 0;  // kInt8: the byte that is zero
   bool operator==(const ZeroPadShortcut&) const = default;
 };
 
 // NHWC to NCHW, and to another dtype on the way: what a run hands back, and torch's flatten.
 // Operands: x [n, pixels, channels] of `from`, y [n, channels, pixels] of `to` (`from` or kFloat32). kInt8 to
-// kFloat32 multiplies by scale[0].
+// kFloat32 is fma(byte, scale[0], shift[0]).
 struct ToNchw {
   DType from = DType::kFloat16, to = DType::kFloat32;
   int64_t n = 0, pixels = 0;
@@ -149,15 +164,8 @@ struct ToNchw {
   bool operator==(const ToNchw&) const = default;
 };
 
-// y = saturate(round(x / scale[0])), ties to even, of a float type to kInt8. Operands: x, y, scale.
-struct Quantize {
-  DType from = DType::kFloat32;
-  int64_t elements = 0;
-  bool operator==(const Quantize&) const = default;
-};
-
-using Operation = std::variant<LoadInput, Convolution, Linear, MaxPool, AveragePool, AddTensors, ScaleShift,
-                               ZeroPadShortcut, ToNchw, Quantize>;
+using Operation =
+    std::variant<LoadInput, Convolution, Linear, MaxPool, AveragePool, Elementwise, ZeroPadShortcut, ToNchw>;
 
 // Every field, in a form that is stable over processes and versions: the key under which a choice is
 // remembered, and what messages show. "conv f16 8x56x56x64 k64 3x3 s1x1 p1x1 d1x1 g1 residual relu".
@@ -170,16 +178,19 @@ struct Operands {
   void* y = nullptr;
   const void* filters = nullptr;
   const float* scale = nullptr;
-  const float* shift = nullptr;       // of ScaleShift and LoadInput; of Convolution and Linear, the bias
-  const void* typed_shift = nullptr;  // Convolution and Linear: the bias rounded to `dtype`, for libraries
-                                      // that want it so; null for kInt8
-  float residual_scale = 1;           // by value
-  void* workspace = nullptr;          // Kernel::workspace_bytes() of them
+  const float* shift = nullptr;  // of Convolution and Linear, the bias
+  // Convolution and Linear, for libraries: the bias rounded to `dtype`. kInt8: float32, what has to be added
+  // to scale[k] times the sum of stored values, with the residual as stored, to give y as stored.
+  const void* typed_shift = nullptr;
+  float residual_scale = 1;       // by value
+  double pixel_scale = 1;         // AveragePool, kInt8: of the sum of a single pixel; by value
+  const int8_t* table = nullptr;  // LoadInput
+  void* workspace = nullptr;      // Kernel::workspace_bytes() of them
 };
 
 // How many bytes each operand has; 0 for those that the operation does without.
 struct OperandBytes {
-  size_t x = 0, residual = 0, y = 0, filters = 0, scale = 0, shift = 0, typed_shift = 0;
+  size_t x = 0, residual = 0, y = 0, filters = 0, scale = 0, shift = 0, typed_shift = 0, table = 0;
 };
 OperandBytes BytesOf(const Operation& operation);
 

@@ -58,7 +58,7 @@ DeviceInfo DescribeGpu(const Driver& driver, int index) {
                   name,
                   true,
                   capability,
-                  {"float32", "tf32", "float16", "bfloat16"},
+                  {"float32", "tf32", "float16", "bfloat16", "int8"},
                   ""};
   if (!HasCodeFor(major)) {
     info.available = false;

@@ -74,7 +74,7 @@ void KernelTimer::Reserve(const Operation& operation, size_t workspace_bytes) {
   };
   const size_t x = place(bytes.x), residual = place(bytes.residual), filters = place(bytes.filters),
                scale = place(bytes.scale), shift = place(bytes.shift), typed_shift = place(bytes.typed_shift),
-               y = place(bytes.y), workspace = place(workspace_bytes);
+               table = place(bytes.table), y = place(bytes.y), workspace = place(workspace_bytes);
   const std::string key = ToString(operation);
   if (!block_ || block_->bytes() < end) {
     block_.reset();  // not both at once
@@ -92,6 +92,7 @@ void KernelTimer::Reserve(const Operation& operation, size_t workspace_bytes) {
   operands_.scale = reinterpret_cast<const float*>(at(scale, bytes.scale));
   operands_.shift = reinterpret_cast<const float*>(at(shift, bytes.shift));
   operands_.typed_shift = at(typed_shift, bytes.typed_shift);
+  operands_.table = reinterpret_cast<const int8_t*>(at(table, bytes.table));
   operands_.workspace = at(workspace, workspace_bytes);
 }
 

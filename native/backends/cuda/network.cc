@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "native/backends/cuda/weights.h"
+#include "native/backends/cuda/int8_weights.h"
 #include "native/graph/overloaded.h"
 #include "native/graph/passes/passes.h"
 
@@ -13,8 +13,27 @@ namespace {
 // Of pinned memory, while weights are uploaded.
 constexpr size_t kUploadSlice = size_t{16} << 20;
 
+// Whether a node is what a normalisation makes of the run's input.
+bool IsNormalizedInput(const Node& node) {
+  return std::holds_alternative<NormalizeOp>(node.op) && node.inputs[0] == 0;
+}
+
+// Bytes of normalised input are made of the run's own at once.
+Graph FoldNormalizeIntoQuantize(Graph graph) {
+  for (Node& node : graph.nodes) {
+    auto* quantize = std::get_if<QuantizeOp>(&node.op);
+    if (!quantize || !IsNormalizedInput(graph.nodes[node.inputs[0]])) continue;
+    quantize->input_normalize = std::get<NormalizeOp>(graph.nodes[node.inputs[0]].op).affine;
+    node.inputs[0] = 0;
+  }
+  return EliminateDead(std::move(graph));
+}
+
 // Not FoldNormalize: here the normalisation is the kernel that loads the input.
-Graph OptimizeForGpu(Graph graph) { return FuseEpilogue(FoldBatchNorm(EliminateDead(std::move(graph)))); }
+Graph OptimizeForGpu(Graph graph, DType dtype) {
+  graph = FuseEpilogue(FoldBatchNorm(EliminateDead(std::move(graph))));
+  return dtype == DType::kInt8 ? FoldNormalizeIntoQuantize(Quantize(std::move(graph))) : graph;
+}
 
 bool IsOutput(const Graph& graph, NodeId node) {
   return std::find(graph.outputs.begin(), graph.outputs.end(), node) != graph.outputs.end();
@@ -60,48 +79,72 @@ void Upload(const std::vector<unsigned char>& from, char* to, Device& device) {
 }  // namespace
 
 Network::Network(Graph graph, DType dtype, Device& device, DeviceMemory& memory)
-    : graph_(OptimizeForGpu(std::move(graph))), dtype_(dtype), stored_(graph_.nodes.size()) {
+    : graph_(OptimizeForGpu(std::move(graph), dtype)), dtype_(dtype), stored_(graph_.nodes.size()) {
   ChooseStorage();
+  UploadParameters(device, memory);
+}
+
+void Network::UploadParameters(Device& device, DeviceMemory& memory) {
   WeightImage image;
-  std::vector<WeightImage::Places> places;
-  for (Node& node : graph_.nodes) {
-    const int padding = node.inputs.empty() ? 0 : PaddingOf(node.inputs[0]);
-    places.push_back(AddParameters(node.op, dtype_, padding, &image));
+  std::vector<WeightImage::Places> places, output_places(graph_.nodes.size());
+  for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes.size()); ++id) {
+    Node& node = graph_.nodes[id];
+    places.push_back(AddParametersOf(id, &image));
     ReleaseWeights(node.op);
+    if (node.quantization && IsOutput(graph_, id)) {
+      output_places[id] = AddDequantization(*node.quantization, &image);
+    }
   }
   weights_ = memory.Allocate(image.bytes().size(), "the network's weights");
   Upload(image.bytes(), weights_->data(), device);
   for (const WeightImage::Places& place : places) parameters_.push_back(OperandsAt(place, weights_->data()));
+  for (const WeightImage::Places& place : output_places) {
+    output_parameters_.push_back(OperandsAt(place, weights_->data()));
+  }
+}
+
+WeightImage::Places Network::AddParametersOf(NodeId id, WeightImage* image) const {
+  const Node& node = graph_.nodes[id];
+  const int padding = node.inputs.empty() ? 0 : PaddingOf(node.inputs[0]);
+  if (WorksOnBytes(graph_, id)) return AddInt8Parameters(graph_, id, padding, image);
+  return AddParameters(node.op, FloatType(), padding, image);
 }
 
 void Network::ChooseStorage() {
-  const auto is_normalize = [](const Op& op) { return std::holds_alternative<NormalizeOp>(op); };
-  input_has_step_ = IsOutput(graph_, 0) || !AllReaders(graph_, 0, is_normalize);
+  input_has_step_ = IsOutput(graph_, 0);
   for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes.size()); ++id) {
+    const Node& node = graph_.nodes[id];
+    const bool reads_input = std::find(node.inputs.begin(), node.inputs.end(), 0) != node.inputs.end();
+    input_has_step_ = input_has_step_ || (reads_input && !ReadsInput(id));
     // Results that only the user reads, of a layer that sums in float32 anyway, are not rounded.
-    const bool last = std::holds_alternative<LinearOp>(graph_.nodes[id].op) &&
-                      CountUses(graph_)[id] == (IsOutput(graph_, id) ? 1 : 0);
-    stored_[id] = {last ? DType::kFloat32 : dtype_, PaddingOfInput(id)};
+    const bool last =
+        std::holds_alternative<LinearOp>(node.op) && CountUses(graph_)[id] == (IsOutput(graph_, id) ? 1 : 0);
+    const DType dtype = node.quantization ? DType::kInt8 : last ? DType::kFloat32 : FloatType();
+    stored_[id] = {dtype, PaddingOfInput(id)};
   }
 }
 
 // Tensor cores read channels in vectors of 4 or 8: an image of 3 gets a fourth, where only convolutions see
 // it.
 int Network::PaddingOfInput(NodeId id) const {
-  const Op& op = graph_.nodes[id].op;
-  const bool loads = std::holds_alternative<NormalizeOp>(op) || std::holds_alternative<InputOp>(op);
   const auto can_pad = [](const Op& reader) {
     const auto* conv = std::get_if<Conv2dOp>(&reader);
     return conv && conv->groups == 1 && !conv->has_residual;
   };
-  if (!loads || IsOutput(graph_, id) || !AllReaders(graph_, id, can_pad)) return 0;
+  if (!ReadsInput(id) || IsOutput(graph_, id) || !AllReaders(graph_, id, can_pad)) return 0;
   const int channels = std::get<InputOp>(graph_.nodes[0].op).channels;
   const int vector = channels <= 4 ? 4 : 8;
   return (channels + vector - 1) / vector * vector - channels;
 }
 
-bool Network::ReadsInput(NodeId node) const {
-  return node == 0 || std::holds_alternative<NormalizeOp>(graph_.nodes[node].op);
+bool Network::ReadsInput(NodeId id) const {
+  const Node& node = graph_.nodes[id];
+  const bool quantizes = std::holds_alternative<QuantizeOp>(node.op);
+  return id == 0 || std::holds_alternative<NormalizeOp>(node.op) || (quantizes && node.inputs[0] == 0);
+}
+
+Quantization Network::QuantizationOfInput(const Node& node) const {
+  return graph_.nodes[node.inputs[0]].quantization.value_or(Quantization{});
 }
 
 size_t Network::StoredBytes(NodeId node, const TensorShape& shape) const {
@@ -113,10 +156,13 @@ Operation Network::OperationOf(NodeId id, const std::vector<TensorShape>& shapes
   const Node& node = graph_.nodes[id];
   const TensorShape& y = shapes[id];
   const TensorShape& x = node.inputs.empty() ? y : shapes[node.inputs[0]];
-  const DType dtype = dtype_;
+  const DType to = StoredAs(id), from = node.inputs.empty() ? to : StoredAs(node.inputs[0]);
+  const bool bytes = from == DType::kInt8;
+  const bool to_float = bytes && to == DType::kFloat32;
+  const auto channels = static_cast<int>(x.c);
   const auto load = [&](bool normalize) -> Operation {
     return LoadInput{form.dtype,
-                     dtype,
+                     to,
                      form.layout,
                      y.n,
                      y.h,
@@ -125,51 +171,54 @@ Operation Network::OperationOf(NodeId id, const std::vector<TensorShape>& shapes
                      static_cast<int>(y.c) + PaddingOf(id),
                      normalize && form.dtype == DType::kUint8};
   };
-  const auto channels = static_cast<int>(x.c);
-  return std::visit(Overloaded{
-                        [&](const InputOp&) { return load(false); },
-                        [&](const NormalizeOp&) { return load(true); },
-                        [&](const Conv2dOp& op) -> Operation {
-                          return Convolution{dtype,
-                                             x.n,
-                                             x.h,
-                                             x.w,
-                                             channels + PaddingOf(node.inputs[0]),
-                                             op.out_channels,
-                                             op.groups,
-                                             op.window,
-                                             op.has_residual,
-                                             op.relu};
-                        },
-                        [&](const BatchNormOp&) -> Operation {
-                          return ScaleShift{dtype, x.n * x.h * x.w, channels, true, false};
-                        },
-                        [&](const ReluOp&) -> Operation {
-                          return ScaleShift{dtype, x.n * x.h * x.w, channels, false, true};
-                        },
-                        [&](const MaxPool2dOp& op) -> Operation {
-                          return MaxPool{dtype, x.n, x.h, x.w, channels, op.window};
-                        },
-                        [&](const GlobalAvgPoolOp&) -> Operation {
-                          return AveragePool{dtype, x.n, x.h * x.w, channels};
-                        },
-                        [&](const FlattenOp&) -> Operation {
-                          return ToNchw{dtype, dtype, x.n, x.h * x.w, channels};
-                        },
-                        [&](const LinearOp& op) -> Operation {
-                          return Linear{dtype, StoredAs(id), x.n, op.in_features, op.out_features};
-                        },
-                        [&](const AddOp& op) -> Operation {
-                          return AddTensors{dtype, y.elements(), op.relu};
-                        },
-                        [&](const ZeroPadShortcutOp& op) -> Operation {
-                          return ZeroPadShortcut{dtype, x.n, x.h, x.w, channels, op.out_channels, op.stride};
-                        },
-                        [](const auto&) -> Operation {
-                          throw Error(ErrorCode::kInternal, "CUDA networks are not quantised by the passes");
-                        },
-                    },
-                    node.op);
+  // All channels alike: bytes have one scale.
+  const auto each = [&](bool residual, bool relu) -> Operation {
+    const bool affine = bytes || to == DType::kInt8;
+    return Elementwise{from, to, y.elements(), 1, affine, residual, relu};
+  };
+  return std::visit(
+      Overloaded{
+          [&](const InputOp&) { return load(false); },
+          [&](const NormalizeOp&) { return load(true); },
+          [&](const QuantizeOp&) { return ReadsInput(id) ? load(false) : each(false, false); },
+          [&](const DequantizeOp&) { return each(false, false); },
+          [&](const Conv2dOp& op) -> Operation {
+            return Convolution{from,
+                               x.n,
+                               x.h,
+                               x.w,
+                               channels + PaddingOf(node.inputs[0]),
+                               op.out_channels,
+                               op.groups,
+                               op.window,
+                               op.has_residual,
+                               op.relu,
+                               QuantizationOfInput(node).zero_point,
+                               to_float};
+          },
+          [&](const BatchNormOp&) -> Operation {
+            return Elementwise{from, to, y.elements(), channels, true, false, false};
+          },
+          [&](const ReluOp&) { return each(false, true); },
+          [&](const AddOp& op) { return each(true, op.relu); },
+          [&](const MaxPool2dOp& op) -> Operation { return MaxPool{to, x.n, x.h, x.w, channels, op.window}; },
+          [&](const GlobalAvgPoolOp&) -> Operation {
+            return AveragePool{from, x.n, x.h * x.w, channels, to_float};
+          },
+          [&](const FlattenOp&) -> Operation {
+            return ToNchw{from, to, x.n, x.h * x.w, channels};
+          },
+          [&](const LinearOp& op) -> Operation {
+            return Linear{from, to, x.n, op.in_features, op.out_features};
+          },
+          [&](const ZeroPadShortcutOp& op) -> Operation {
+            return ZeroPadShortcut{to,        x.n,
+                                   x.h,       x.w,
+                                   channels,  op.out_channels,
+                                   op.stride, QuantizationOfInput(node).zero_point};
+          },
+      },
+      node.op);
 }
 
 ToNchw Network::OutputOf(NodeId node, const std::vector<TensorShape>& shapes) const {

@@ -6,6 +6,7 @@
 #include "native/backend.h"
 #include "native/backends/cuda/device.h"
 #include "native/backends/cuda/device_memory.h"
+#include "native/backends/cuda/weights.h"
 #include "native/graph/graph.h"
 
 namespace resnet_native::cuda {
@@ -25,7 +26,7 @@ class Network {
   Network(Graph graph, DType dtype, Device& device, DeviceMemory& memory);
 
   const Graph& graph() const { return graph_; }
-  // False for the input, where its only reader is the normalisation, which takes the run's own bytes.
+  // False for the input, where its only readers are normalisations, which take the run's own bytes.
   bool HasStep(NodeId node) const { return node > 0 || input_has_step_; }
   // Whether the node reads the run's input instead of a result.
   bool ReadsInput(NodeId node) const;
@@ -37,8 +38,9 @@ class Network {
   Operation OperationOf(NodeId node, const std::vector<TensorShape>& shapes, InputForm form) const;
   // How its result becomes an output of the run.
   ToNchw OutputOf(NodeId node, const std::vector<TensorShape>& shapes) const;
-  // Its parameters; the activations are left open.
+  // Its parameters, and those of what makes an output of its result; the activations are left open.
   const Operands& ParametersOf(NodeId node) const { return parameters_[node]; }
+  const Operands& OutputParametersOf(NodeId node) const { return output_parameters_[node]; }
 
  private:
   struct Stored {
@@ -46,6 +48,11 @@ class Network {
     int padding = 0;  // channels of zeros behind the node's own
   };
   void ChooseStorage();
+  void UploadParameters(Device& device, DeviceMemory& memory);
+  WeightImage::Places AddParametersOf(NodeId node, WeightImage* image) const;
+  DType FloatType() const { return dtype_ == DType::kInt8 ? DType::kFloat32 : dtype_; }
+  // How the bytes of a node's first input are held; the default where it reads no bytes.
+  Quantization QuantizationOfInput(const Node& node) const;
   int PaddingOfInput(NodeId node) const;
   int PaddingOf(NodeId node) const { return stored_[node].padding; }
 
@@ -53,7 +60,7 @@ class Network {
   const DType dtype_;
   bool input_has_step_ = false;
   std::vector<Stored> stored_;
-  std::vector<Operands> parameters_;
+  std::vector<Operands> parameters_, output_parameters_;
   std::unique_ptr<DeviceMemory::Block> weights_;
 };
 

@@ -75,6 +75,7 @@ class ProgramBuilder {
       Launch launch{KernelFor(network_.OutputOf(node, shapes_)), node};
       launch.x = places_[node];
       launch.y = program_.outputs[i].place;
+      launch.makes_output = true;
       program_.launches.push_back(std::move(launch));
     }
   }
@@ -103,7 +104,8 @@ Program MakeProgram(const Network& network, const ProgramKey& key, KernelChooser
 }
 
 Operands OperandsOf(const Launch& launch, const Network& network, const Program& program, char* base) {
-  Operands operands = network.ParametersOf(launch.node);
+  Operands operands =
+      launch.makes_output ? network.OutputParametersOf(launch.node) : network.ParametersOf(launch.node);
   operands.x = base + launch.x;
   operands.residual = launch.has_residual ? base + launch.residual : nullptr;
   operands.y = base + launch.y;

@@ -25,6 +25,7 @@ struct Launch {
   NodeId node = 0;
   Place x = 0, residual = 0, y = 0;
   bool has_residual = false;
+  bool makes_output = false;  // of the node's result
 };
 
 // A network at one size of batch and images: the launches in order, and the layout of the memory that a

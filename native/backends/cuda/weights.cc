@@ -14,8 +14,7 @@ int64_t WeightImage::Reserve(size_t bytes) {
 
 int64_t WeightImage::AddFloats(const std::vector<float>& values) {
   const int64_t place = Reserve(values.size() * sizeof(float));
-  float* to = reinterpret_cast<float*>(bytes_.data() + place);
-  std::copy(values.begin(), values.end(), to);
+  std::copy(values.begin(), values.end(), static_cast<float*>(At(place)));
   return place;
 }
 
@@ -24,7 +23,7 @@ void WeightImage::AddBias(const Weight& bias, int channels, DType dtype, Places*
   for (size_t i = 0; i < bias.size; ++i) values[i] = bias[i];
   places->shift = AddFloats(values);
   places->typed_shift = Reserve(values.size() * ElementSize(dtype));
-  for (int i = 0; i < channels; ++i) StoreAs(dtype, bytes_.data() + places->typed_shift, i, values[i]);
+  for (int i = 0; i < channels; ++i) StoreAs(dtype, At(places->typed_shift), i, values[i]);
 }
 
 WeightImage::Places WeightImage::AddConvolution(const Conv2dOp& op, DType dtype, int padding) {
@@ -33,7 +32,7 @@ WeightImage::Places WeightImage::AddConvolution(const Conv2dOp& op, DType dtype,
   const int64_t padded = channels + padding;
   Places places;
   places.filters = Reserve(op.out_channels * taps * padded * ElementSize(dtype));
-  void* to = bytes_.data() + places.filters;
+  void* to = At(places.filters);
   const float* from = op.filters.values.data;
   for (int64_t o = 0; o < op.out_channels; ++o) {
     const double scale = op.filters.Scale(static_cast<int>(o));
@@ -51,7 +50,7 @@ WeightImage::Places WeightImage::AddLinear(const LinearOp& op, DType dtype) {
   Places places;
   const int64_t count = static_cast<int64_t>(op.filters.values.size);
   places.filters = Reserve(static_cast<size_t>(count) * ElementSize(dtype));
-  void* to = bytes_.data() + places.filters;
+  void* to = At(places.filters);
   for (int64_t i = 0; i < count; ++i) {
     const double scale = op.filters.Scale(static_cast<int>(i / op.in_features));
     StoreAs(dtype, to, i, static_cast<float>(op.filters.values[i] * scale));
@@ -88,6 +87,9 @@ Operands OperandsAt(const WeightImage::Places& places, const void* base) {
   operands.scale = static_cast<const float*>(at(places.scale));
   operands.shift = static_cast<const float*>(at(places.shift));
   operands.typed_shift = at(places.typed_shift);
+  operands.table = static_cast<const int8_t*>(at(places.table));
+  operands.residual_scale = places.residual_scale;
+  operands.pixel_scale = places.pixel_scale;
   return operands;
 }
 

@@ -1,7 +1,9 @@
 #include "test/native/support/cuda_operations.h"
 
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <random>
 
 #include "native/backends/cuda/gpu/kernels/bodies.h"
 #include "test/native/support/run_on_host.h"
@@ -15,6 +17,7 @@ namespace {
 
 constexpr uint8_t kPoison = 0xfb;  // NaN in half and bfloat16, an unlikely value in the others
 constexpr size_t kGuardBytes = 256;
+constexpr const char* kOwn = "own";
 
 void CheckGuard(const uint8_t* y, size_t bytes) {
   for (size_t i = bytes; i < bytes + kGuardBytes; ++i) {
@@ -30,7 +33,9 @@ Operands OperandsOf(const OperandData& data, uint8_t* y) {
           .scale = data.scale.data(),
           .shift = data.shift.data(),
           .typed_shift = data.typed_shift.data(),
-          .residual_scale = data.residual_scale};
+          .residual_scale = data.residual_scale,
+          .pixel_scale = data.pixel_scale,
+          .table = reinterpret_cast<const int8_t*>(data.table.data())};
 }
 
 class HostExecutor final : public Executor {
@@ -42,7 +47,7 @@ class HostExecutor final : public Executor {
                operation);
     CheckGuard(y.data(), data.y_bytes);
     y.resize(data.y_bytes);
-    return {{"own", std::move(y)}};
+    return {{kOwn, std::move(y)}};
   }
 };
 
@@ -71,10 +76,10 @@ class GpuExecutor final : public Executor {
   // Ours too where the device does not offer it, and alone if RESNET_NATIVE_OWN_KERNELS is set: for slow
   // tools.
   std::vector<std::string> CandidatesOf(const Operation& operation) {
-    std::vector<std::string> names = {"own"};
+    std::vector<std::string> names = {kOwn};
     if (std::getenv("RESNET_NATIVE_OWN_KERNELS")) return names;
     for (const Candidate& candidate : device_->Candidates(operation)) {
-      if (candidate.name != "own" && !candidate.may_crash) names.push_back(candidate.name);
+      if (candidate.name != kOwn && !candidate.may_crash) names.push_back(candidate.name);
     }
     return names;
   }
@@ -94,7 +99,9 @@ class GpuExecutor final : public Executor {
                       .scale = static_cast<const float*>(upload(data.scale)),
                       .shift = static_cast<const float*>(upload(data.shift)),
                       .typed_shift = upload(data.typed_shift),
-                      .residual_scale = data.residual_scale};
+                      .residual_scale = data.residual_scale,
+                      .pixel_scale = data.pixel_scale,
+                      .table = static_cast<const int8_t*>(upload(data.table))};
     buffers.push_back(device_->Allocate(kernel->workspace_bytes()));
     operands.workspace = buffers.back()->data();
     stream_->Launch(*kernel, operands);
@@ -178,6 +185,48 @@ void EachExecutor::SetUp() {
 #else
   GTEST_SKIP() << "built without CUDA";
 #endif
+}
+
+std::vector<float> Random(DType dtype, int64_t size, uint32_t seed) {
+  std::mt19937 random(seed);
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  std::uniform_int_distribution<int> byte(0, 255);
+  std::vector<float> values(size);
+  for (float& value : values) {
+    value = dtype == DType::kInt8 ? static_cast<float>(byte(random)) : uniform(random);
+  }
+  return Decode(dtype, Encode(dtype, values));
+}
+
+std::vector<uint8_t> RandomBytes(int64_t size, uint32_t seed) {
+  std::mt19937 random(seed);
+  std::vector<uint8_t> bytes(size);
+  for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random());
+  return bytes;
+}
+
+void OperationTest::Expect(const Operation& operation, OperandData data, DType y_dtype,
+                           const std::vector<float>& expected, const Bound& bound, bool own_is_exact) {
+  SCOPED_TRACE(ToString(operation));
+  data.y_bytes = expected.size() * ElementSize(y_dtype);
+  for (const Result& result : executor().Run(operation, data)) {
+    SCOPED_TRACE(result.candidate);
+    const bool exact = own_is_exact && result.candidate == kOwn;
+    const std::vector<float> actual = Decode(y_dtype, result.y);
+    for (size_t i = 0; i < expected.size(); ++i) {
+      if (std::isnan(expected[i])) {
+        ASSERT_TRUE(std::isnan(actual[i])) << "at " << i;
+      } else {
+        ASSERT_LE(std::abs(actual[i] - static_cast<double>(expected[i])), exact ? 0 : bound(i, expected[i]))
+            << "at " << i << ": expected " << expected[i] << ", got " << actual[i];
+      }
+    }
+  }
+}
+
+void OperationTest::ExpectExact(const Operation& operation, const OperandData& data, DType y_dtype,
+                                const std::vector<float>& expected) {
+  Expect(operation, data, y_dtype, expected, [](size_t, double) { return 0.0; });
 }
 
 }  // namespace resnet_native::cuda::testing

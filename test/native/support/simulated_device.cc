@@ -16,6 +16,7 @@ namespace {
 using cuda::Operands;
 using cuda::Operation;
 
+constexpr const char* kLibraryCandidate = "split";
 constexpr unsigned char kPoison = 0xff;  // a NaN in every float type
 
 // What the parts of one device share. One mutex: a simulation need not be fast at that.
@@ -242,7 +243,8 @@ class SimulatedStream final : public cuda::Stream {
     for (int64_t most = behaviour.most_streams_busy;
          most < busy && !behaviour.most_streams_busy.compare_exchange_weak(most, busy);) {
     }
-    ComputeOnHost(launch.kernel->operation(), launch.operands);
+    const bool library = launch.kernel->name() == kLibraryCandidate;
+    ComputeOnHost(launch.kernel->operation(), launch.operands, library ? Int8Way::kLibrary : Int8Way::kExact);
     // A workspace holds nothing from one launch to the next.
     std::memset(launch.operands.workspace, kPoison, launch.kernel->workspace_bytes());
     if (behaviour.launch_microseconds > 0) {
@@ -269,8 +271,7 @@ class SimulatedStream final : public cuda::Stream {
                                               (overlaps ? " overlaps y" : " is not aligned"));
       }
     };
-    const bool in_place = std::holds_alternative<cuda::AddTensors>(operation) ||
-                          std::holds_alternative<cuda::ScaleShift>(operation);
+    const bool in_place = std::holds_alternative<cuda::Elementwise>(operation);
     check(operands.y, bytes.y, "y", true);
     check(operands.x, bytes.x, "x", in_place && operands.x == operands.y);
     check(operands.residual, bytes.residual, "residual");
@@ -278,6 +279,7 @@ class SimulatedStream final : public cuda::Stream {
     check(operands.scale, bytes.scale, "scale");
     check(operands.shift, bytes.shift, "shift");
     check(operands.typed_shift, bytes.typed_shift, "typed_shift");
+    check(operands.table, bytes.table, "table");
     check(operands.workspace, launch.kernel->workspace_bytes(), "workspace");
   }
 
@@ -332,13 +334,14 @@ class SimulatedDevice final : public cuda::Device {
     return std::make_unique<SimulatedEvent>(state_);
   }
 
-  // Convolutions have three: names that tests give costs to, and workspaces that a plan must place.
+  // Convolutions have three: names that tests give costs to, and workspaces that a plan must place. One of
+  // them computes int8 as libraries do.
   std::vector<cuda::Candidate> Candidates(const Operation& operation) override {
     state_->Check();
     if (!std::holds_alternative<cuda::Convolution>(operation) || !state_->behaviour->has_choice) {
       return {{"simulated"}};
     }
-    return {{"fused"}, {"split"}, {"risky", true}};
+    return {{"fused"}, {kLibraryCandidate}, {"risky", true}};
   }
 
   std::unique_ptr<const cuda::Kernel> Build(const Operation& operation,
@@ -346,7 +349,8 @@ class SimulatedDevice final : public cuda::Device {
     ++state_->behaviour->builds;
     for (const cuda::Candidate& known : Candidates(operation)) {
       if (known.name != candidate || state_->behaviour->unbuildable.contains(candidate)) continue;
-      return std::make_unique<SimulatedKernel>(operation, candidate, candidate == "split" ? 1000 : 0);
+      return std::make_unique<SimulatedKernel>(operation, candidate,
+                                               candidate == kLibraryCandidate ? 1000 : 0);
     }
     throw Error(ErrorCode::kUnsupported, "simulated: \"" + candidate + "\" cannot be built");
   }
@@ -376,7 +380,7 @@ std::vector<DeviceInfo> SimulatedSource::List() {
                        "Simulated GPU",
                        true,
                        "9.0",
-                       {"float32", "tf32", "float16", "bfloat16"},
+                       {"float32", "tf32", "float16", "bfloat16", "int8"},
                        ""});
   }
   return devices;

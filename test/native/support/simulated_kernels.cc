@@ -1,12 +1,14 @@
 #include "test/native/support/simulated_kernels.h"
 
 #include <algorithm>
+#include <cmath>
 #include <thread>
 #include <vector>
 
 #include "native/backends/cuda/half.h"
 #include "native/backends/reference/kernels.h"
 #include "native/graph/overloaded.h"
+#include "native/graph/quantization.h"
 
 namespace resnet_native::testing {
 namespace {
@@ -14,14 +16,29 @@ namespace {
 using cuda::Operands;
 using Floats = std::vector<float>;
 
-Floats Load(DType dtype, const void* data, int64_t count) {
-  Floats values(count);
-  for (int64_t i = 0; i < count; ++i) values[i] = cuda::LoadAs(dtype, data, i);
+// Bytes as the numbers that they stand for, 0 to 255.
+uint8_t ByteOf(int8_t stored) { return static_cast<uint8_t>(stored + cuda::kStoredZero); }
+
+template <class T>
+std::vector<T> LoadAs(DType dtype, const void* data, int64_t count) {
+  std::vector<T> values(count);
+  for (int64_t i = 0; i < count; ++i) {
+    values[i] = dtype == DType::kInt8 ? static_cast<T>(ByteOf(static_cast<const int8_t*>(data)[i]))
+                                      : static_cast<T>(cuda::LoadAs(dtype, data, i));
+  }
   return values;
 }
+Floats Load(DType dtype, const void* data, int64_t count) { return LoadAs<float>(dtype, data, count); }
 
 void Store(DType dtype, const Floats& values, void* data) {
-  for (size_t i = 0; i < values.size(); ++i) cuda::StoreAs(dtype, data, static_cast<int64_t>(i), values[i]);
+  auto* bytes = static_cast<int8_t*>(data);
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (dtype == DType::kInt8) {
+      bytes[i] = static_cast<int8_t>(QuantizeValue(values[i], Quantization()) - cuda::kStoredZero);
+    } else {
+      cuda::StoreAs(dtype, data, static_cast<int64_t>(i), values[i]);
+    }
+  }
 }
 
 // NaN stays NaN.
@@ -41,6 +58,13 @@ float Dot(const float* a, const float* b, int64_t size) {
   return static_cast<float>(sum);
 }
 
+// Of bytes with int8 filters, exactly.
+int32_t Dot(const int16_t* a, const int16_t* b, int64_t size) {
+  int32_t sum = 0;
+  for (int64_t i = 0; i < size; ++i) sum += int32_t{a[i]} * b[i];
+  return sum;
+}
+
 // Calls body(first, last) for parts of [0, count), on two threads if there is much to do.
 template <class Body>
 void InParallel(int64_t count, int64_t work, Body body) {
@@ -50,24 +74,37 @@ void InParallel(int64_t count, int64_t work, Body body) {
   other.join();
 }
 
+std::vector<int16_t> LoadFilters(const int8_t* filters, int64_t count) { return {filters, filters + count}; }
+
+// T: float, or int16_t for bytes and int8 filters.
+template <class T>
 class ConvolutionOnHost {
  public:
-  ConvolutionOnHost(const cuda::Convolution& op, const Operands& operands)
+  ConvolutionOnHost(const cuda::Convolution& op, const Operands& operands, Int8Way way = Int8Way::kExact)
       : op_(op),
+        // What a byte is less in the sums.
+        stored_(way == Int8Way::kLibrary ? cuda::kStoredZero : 0),
         y_shape_(op.OutShape()),
         taps_(int64_t{op.window.kernel_h} * op.window.kernel_w),
         channels_(op.in_channels / op.groups),
-        x_(Load(op.dtype, operands.x, op.n * op.h * op.w * op.in_channels)),
-        filters_(Load(op.dtype, operands.filters, op.out_channels * taps_ * channels_)),
+        x_(LoadAs<T>(op.dtype, operands.x, op.n * op.h * op.w * op.in_channels)),
         operands_(operands),
         y_(y_shape_.elements()) {
+    const int64_t filters = op.out_channels * taps_ * channels_;
+    if constexpr (kBytes) {
+      filters_ = LoadFilters(static_cast<const int8_t*>(operands.filters), filters);
+    } else {
+      filters_ = Load(op.dtype, operands.filters, filters);
+    }
     if (op.residual) residual_ = Load(op.dtype, operands.residual, y_shape_.elements());
+    for (T& value : x_) value -= static_cast<T>(stored_);
+    for (float& value : residual_) value -= static_cast<float>(stored_);
   }
 
   void Run() {
     const int64_t pixels = y_shape_.n * y_shape_.h * y_shape_.w;
     InParallel(pixels, y_shape_.elements() * taps_ * channels_, [this](int64_t first, int64_t last) {
-      Floats patch(taps_ * channels_);
+      std::vector<T> patch(taps_ * channels_);
       for (int64_t pixel = first; pixel < last; ++pixel) {
         for (int group = 0; group < op_.groups; ++group) {
           Gather(pixel, group, patch.data());
@@ -75,11 +112,13 @@ class ConvolutionOnHost {
         }
       }
     });
-    Store(op_.dtype, y_, operands_.y);
+    Store(op_.to(), y_, operands_.y);
   }
 
  private:
-  void Gather(int64_t pixel, int group, float* patch) const {
+  static constexpr bool kBytes = !std::is_same_v<T, float>;
+
+  void Gather(int64_t pixel, int group, T* patch) const {
     const int64_t ow = pixel % y_shape_.w, oh = pixel / y_shape_.w % y_shape_.h,
                   n = pixel / y_shape_.w / y_shape_.h;
     const Window& window = op_.window;
@@ -88,7 +127,7 @@ class ConvolutionOnHost {
       for (int kw = 0; kw < window.kernel_w; ++kw, patch += channels_) {
         const int64_t w = ow * window.stride_w - window.pad_w + int64_t{kw} * window.dilation_w;
         if (h < 0 || h >= op_.h || w < 0 || w >= op_.w) {
-          std::fill_n(patch, channels_, 0.0f);
+          std::fill_n(patch, channels_, static_cast<T>(op_.zero_point - stored_));
         } else {
           std::copy_n(&x_[((n * op_.h + h) * op_.w + w) * op_.in_channels + group * channels_], channels_,
                       patch);
@@ -97,27 +136,63 @@ class ConvolutionOnHost {
     }
   }
 
-  void Multiply(int64_t pixel, int group, const float* patch) {
+  void Multiply(int64_t pixel, int group, const T* patch) {
     const int64_t outputs = op_.out_channels / op_.groups;
     for (int64_t o = group * outputs; o < (group + 1) * outputs; ++o) {
       const int64_t at = pixel * op_.out_channels + o;
-      float sum = Dot(patch, &filters_[o * taps_ * channels_], taps_ * channels_);
-      if (op_.residual) sum += residual_[at];
-      sum += operands_.shift[o];
-      y_[at] = op_.relu ? Relu(sum) : sum;
+      const auto sum = static_cast<float>(Dot(patch, &filters_[o * taps_ * channels_], taps_ * channels_));
+      const float y = kBytes ? FinishBytes(sum, o, at) : FinishFloats(sum, o, at);
+      y_[at] = op_.relu ? Relu(y) : y;
     }
   }
 
+  float FinishFloats(float sum, int64_t o, int64_t at) const {
+    if (op_.residual) sum += residual_[at];
+    return sum + operands_.shift[o];
+  }
+  float FinishBytes(float sum, int64_t o, int64_t at) const {
+    const auto* typed_shift = static_cast<const float*>(operands_.typed_shift);
+    float y = std::fma(sum, operands_.scale[o], stored_ ? typed_shift[o] : operands_.shift[o]);
+    if (op_.residual) y = std::fma(residual_[at], operands_.residual_scale, y);
+    return op_.to_float ? y : y + static_cast<float>(stored_);
+  }
+
   const cuda::Convolution& op_;
+  const int stored_;
   const TensorShape y_shape_;
   const int64_t taps_, channels_;
-  const Floats x_, filters_;
+  std::vector<T> x_, filters_;
   Floats residual_;
   const Operands& operands_;
   Floats y_;
 };
 
+void RunConvolution(const cuda::Convolution& op, const Operands& operands, Int8Way way) {
+  if (op.dtype == DType::kInt8) return ConvolutionOnHost<int16_t>(op, operands, way).Run();
+  ConvolutionOnHost<float>(op, operands).Run();
+}
+
+void LoadBytesOnHost(const cuda::LoadInput& op, const Operands& operands) {
+  const InputBatch input{operands.x, op.from, op.layout, op.n, op.h, op.w, op.channels};
+  const int64_t pixels = op.n * op.h * op.w;
+  Floats values(pixels * op.channels);
+  reference::LoadInput(input, nullptr, values.data());
+  auto* y = static_cast<int8_t*>(operands.y);
+  for (int64_t i = 0; i < pixels * op.padded_channels; ++i) {
+    const int64_t c = i % op.padded_channels, pixel = i / op.padded_channels;
+    int byte = 0;
+    if (c < op.channels) {
+      const float x = values[pixel * op.channels + c];
+      byte = op.from == DType::kUint8
+                 ? ByteOf(operands.table[c * 256 + static_cast<int>(x)])
+                 : QuantizeValue(std::fma(x, operands.scale[0], operands.shift[0]), Quantization());
+    }
+    y[i] = static_cast<int8_t>(byte - cuda::kStoredZero);
+  }
+}
+
 void LoadInputOnHost(const cuda::LoadInput& op, const Operands& operands) {
+  if (op.to == DType::kInt8) return LoadBytesOnHost(op, operands);
   const InputBatch input{operands.x, op.from, op.layout, op.n, op.h, op.w, op.channels};
   ChannelAffine affine;
   if (op.normalize) {
@@ -133,17 +208,15 @@ void LoadInputOnHost(const cuda::LoadInput& op, const Operands& operands) {
   Store(op.to, padded, operands.y);
 }
 
-void LinearOnHost(const cuda::Linear& op, const Operands& operands) {
-  const Floats x = Load(op.dtype, operands.x, op.rows * op.in_features);
-  const Floats filters = Load(op.dtype, operands.filters, int64_t{op.out_features} * op.in_features);
-  Floats y(op.rows * op.out_features);
-  for (int64_t row = 0; row < op.rows; ++row) {
-    for (int64_t o = 0; o < op.out_features; ++o) {
-      y[row * op.out_features + o] =
-          Dot(&x[row * op.in_features], &filters[o * op.in_features], op.in_features) + operands.shift[o];
-    }
-  }
-  Store(op.to, y, operands.y);
+void LinearOnHost(const cuda::Linear& op, const Operands& operands, Int8Way way) {
+  const cuda::Convolution pointwise{.dtype = op.dtype,
+                                    .n = op.rows,
+                                    .h = 1,
+                                    .w = 1,
+                                    .in_channels = op.in_features,
+                                    .out_channels = op.out_features,
+                                    .to_float = op.to == DType::kFloat32};
+  RunConvolution(pointwise, operands, way);
 }
 
 // Operations for which the reference backend has a kernel: from one activation to another.
@@ -156,64 +229,78 @@ void OnFloats(DType dtype, const TensorShape& x_shape, int64_t y_elements, DType
   Store(y_dtype, y, operands.y);
 }
 
-void ScaleShiftOnHost(const cuda::ScaleShift& op, const Operands& operands) {
-  OnFloats(op.dtype, {1, 1, op.pixels, op.channels}, op.pixels * op.channels, op.dtype, operands,
+void ElementwiseOnHost(const cuda::Elementwise& op, const Operands& operands) {
+  const Floats residual = op.residual ? Load(op.from, operands.residual, op.elements) : Floats{};
+  OnFloats(
+      op.from, {1, 1, 1, op.elements}, op.elements, op.to, operands, [&](const reference::View& x, float* y) {
+        for (int64_t i = 0; i < op.elements; ++i) {
+          const int64_t c = i % op.channels;
+          float value = op.affine ? std::fma(x.data[i], operands.scale[c], operands.shift[c]) : x.data[i];
+          if (op.residual) value = std::fma(residual[i], operands.residual_scale, value);
+          y[i] = op.relu ? Relu(value) : value;
+        }
+      });
+}
+
+void AveragePoolOnHost(const cuda::AveragePool& op, const Operands& operands) {
+  OnFloats(op.dtype, {op.n, 1, op.pixels, op.channels}, op.n * op.channels, op.to(), operands,
            [&](const reference::View& x, float* y) {
-             for (int64_t i = 0; i < op.pixels * op.channels; ++i) {
-               const int64_t c = i % op.channels;
-               const float value = op.affine ? x.data[i] * operands.scale[c] + operands.shift[c] : x.data[i];
-               y[i] = op.relu ? Relu(value) : value;
+             if (op.dtype != DType::kInt8) return reference::GlobalAvgPool(x, y);
+             const auto scale = static_cast<float>(operands.pixel_scale / static_cast<double>(op.pixels));
+             for (int64_t i = 0; i < op.n * op.channels; ++i) {
+               double sum = 0;
+               const float* first = x.data + i / op.channels * op.pixels * op.channels + i % op.channels;
+               for (int64_t pixel = 0; pixel < op.pixels; ++pixel) sum += first[pixel * op.channels];
+               y[i] = std::fma(static_cast<float>(sum), scale, operands.shift[0]);
              }
            });
 }
 
-void AddOnHost(const cuda::AddTensors& op, const Operands& operands) {
-  const TensorShape shape{1, 1, 1, op.elements};
-  const Floats residual = Load(op.dtype, operands.residual, op.elements);
-  OnFloats(op.dtype, shape, op.elements, op.dtype, operands, [&](const reference::View& x, float* y) {
-    reference::Add(AddOp{op.relu}, x, {residual.data(), shape}, y);
-  });
+// Of values less their zero.
+void ZeroPadOnHost(const cuda::ZeroPadShortcut& op, const Operands& operands) {
+  const TensorShape x_shape{op.n, op.h, op.w, op.channels};
+  const TensorShape y_shape{op.n, (op.h - 1) / op.stride + 1, (op.w - 1) / op.stride + 1, op.out_channels};
+  OnFloats(op.dtype, x_shape, y_shape.elements(), op.dtype, operands,
+           [&](const reference::View& x, float* y) {
+             Floats values(x.data, x.data + x_shape.elements());
+             for (float& value : values) value -= static_cast<float>(op.zero_point);
+             reference::ZeroPadShortcut(ZeroPadShortcutOp{op.stride, op.out_channels},
+                                        {values.data(), x_shape}, y_shape, y);
+             for (int64_t i = 0; i < y_shape.elements(); ++i) y[i] += static_cast<float>(op.zero_point);
+           });
+}
+
+void ToNchwOnHost(const cuda::ToNchw& op, const Operands& operands) {
+  const int64_t elements = op.n * op.pixels * op.channels;
+  OnFloats(op.from, {op.n, 1, op.pixels, op.channels}, elements, op.to, operands,
+           [&](const reference::View& x, float* y) {
+             reference::StoreOutput(x, y);
+             if (op.from != DType::kInt8 || op.to == DType::kInt8) return;
+             for (int64_t i = 0; i < elements; ++i)
+               y[i] = std::fma(y[i], operands.scale[0], operands.shift[0]);
+           });
 }
 
 }  // namespace
 
-void ComputeOnHost(const cuda::Operation& operation, const Operands& operands) {
+void ComputeOnHost(const cuda::Operation& operation, const Operands& operands, Int8Way way) {
   using reference::View;
-  std::visit(
-      Overloaded{
-          [&](const cuda::LoadInput& op) { LoadInputOnHost(op, operands); },
-          [&](const cuda::Convolution& op) { ConvolutionOnHost(op, operands).Run(); },
-          [&](const cuda::Linear& op) { LinearOnHost(op, operands); },
-          [&](const cuda::MaxPool& op) {
-            OnFloats(op.dtype, {op.n, op.h, op.w, op.channels}, op.OutShape().elements(), op.dtype, operands,
-                     [&](const View& x, float* y) {
-                       reference::MaxPool2d(MaxPool2dOp{op.window}, x, op.OutShape(), y);
-                     });
-          },
-          [&](const cuda::AveragePool& op) {
-            OnFloats(op.dtype, {op.n, 1, op.pixels, op.channels}, op.n * op.channels, op.dtype, operands,
-                     [](const View& x, float* y) { reference::GlobalAvgPool(x, y); });
-          },
-          [&](const cuda::AddTensors& op) { AddOnHost(op, operands); },
-          [&](const cuda::ScaleShift& op) { ScaleShiftOnHost(op, operands); },
-          [&](const cuda::ZeroPadShortcut& op) {
-            const TensorShape y_shape{op.n, (op.h - 1) / op.stride + 1, (op.w - 1) / op.stride + 1,
-                                      op.out_channels};
-            OnFloats(
-                op.dtype, {op.n, op.h, op.w, op.channels}, y_shape.elements(), op.dtype, operands,
-                [&](const View& x, float* y) {
-                  reference::ZeroPadShortcut(ZeroPadShortcutOp{op.stride, op.out_channels}, x, y_shape, y);
-                });
-          },
-          [&](const cuda::ToNchw& op) {
-            OnFloats(op.from, {op.n, 1, op.pixels, op.channels}, op.n * op.pixels * op.channels, op.to,
-                     operands, [](const View& x, float* y) { reference::StoreOutput(x, y); });
-          },
-          [&](const cuda::Quantize&) {
-            throw Error(ErrorCode::kUnsupported, "the simulated device has no int8");
-          },
-      },
-      operation);
+  std::visit(Overloaded{
+                 [&](const cuda::LoadInput& op) { LoadInputOnHost(op, operands); },
+                 [&](const cuda::Convolution& op) { RunConvolution(op, operands, way); },
+                 [&](const cuda::Linear& op) { LinearOnHost(op, operands, way); },
+                 [&](const cuda::MaxPool& op) {
+                   OnFloats(op.dtype, {op.n, op.h, op.w, op.channels}, op.OutShape().elements(), op.dtype,
+                            operands, [&](const View& x, float* y) {
+                              reference::MaxPool2d(MaxPool2dOp{op.window}, x, op.OutShape(), y);
+                            });
+                 },
+                 [&](const cuda::AveragePool& op) { AveragePoolOnHost(op, operands); },
+                 [&](const cuda::Elementwise& op) { ElementwiseOnHost(op, operands); },
+                 [&](const cuda::ZeroPadShortcut& op) { ZeroPadOnHost(op, operands); },
+                 [&](const cuda::ToNchw& op) { ToNchwOnHost(op, operands); },
+             },
+             operation);
 }
 
 }  // namespace resnet_native::testing

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "test/native/support/graph_builder.h"
@@ -27,6 +28,23 @@ inline Graph SmallResNet(std::vector<std::string> outputs = {"fc"}, bool late_no
   x = b.Add("flatten", {x}, FlattenOp{});
   b.Linear("fc", x, 40, 10);
   return b.BuildNamed(outputs);
+}
+
+// Every node gets a scale, under which some of its values are clamped.
+inline Graph Calibrated(Graph graph, float scale = 0.02f) {
+  MakeFiltersInt8(graph);
+  for (Node& node : graph.nodes) {
+    node.scale = scale;
+    scale = scale > 0.03f ? 0.011f : scale * 1.21f;
+  }
+  return graph;
+}
+
+// That network in int8, of layers that all have an int8 form.
+inline Graph SmallInt8ResNet(std::vector<std::string> outputs = {"fc"}) {
+  Graph graph = Calibrated(SmallResNet(std::move(outputs), false));
+  graph.nodes[0].scale = graph.nodes[1].scale;  // what is normalised is calibrated under both names
+  return graph;
 }
 
 }  // namespace resnet_native::testing

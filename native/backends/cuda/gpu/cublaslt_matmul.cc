@@ -34,7 +34,7 @@ std::optional<Product> ProductOf(const Operation& operation) {
   if (const auto* op = std::get_if<Convolution>(&operation)) {
     const Window& window = op->window;
     if (!window.IsPointwise() || window.stride_h != 1 || window.stride_w != 1 || op->groups != 1) return {};
-    return Product{op->dtype,    op->dtype, op->n * op->h * op->w, op->in_channels, op->out_channels,
+    return Product{op->dtype,    op->to(), op->n * op->h * op->w, op->in_channels, op->out_channels,
                    op->residual, op->relu};
   }
   if (const auto* op = std::get_if<Linear>(&operation)) {
@@ -175,13 +175,11 @@ class CublasLtKernel final : public GpuKernel {
   }
 
   void Finish(const LaunchTarget& target, const Operands& operands, const int32_t* sums) const {
-    const EpilogueSizes sizes{product_.rows * product_.out, product_.out, product_.relu};
-    WithEpilogue<int32_t, int8_t>(
-        sizes, sums, product_.residual ? static_cast<const int8_t*>(operands.residual) : nullptr,
-        operands.residual_scale, operands.scale, operands.shift, static_cast<int8_t*>(operands.y),
-        [&](const auto& body) {
-          target.state.Check(LaunchBody(body, target.stream), "launching an epilogue");
-        });
+    const LibrarySums<int32_t> library{
+        sums, product_.rows * product_.out, product_.out, product_.to, product_.residual, product_.relu};
+    WithEpilogue(library, operands, [&](const auto& body) {
+      target.state.Check(LaunchBody(body, target.stream), "launching an epilogue");
+    });
   }
 
   const Product product_;

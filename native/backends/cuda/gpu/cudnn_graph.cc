@@ -24,7 +24,7 @@ constexpr int64_t kLargestWorkspace = int64_t{256} << 20;
 // cuDNN offers up to a hundred plans for a layer.
 constexpr size_t kMostFusedPlans = 10, kMostPlainPlans = 4;
 
-enum Uid : int64_t { kX = 1, kFilters, kY, kResidual, kBias, kScale, kResidualScale, kZero };
+enum Uid : int64_t { kX = 1, kFilters, kY, kResidual, kBias, kScale, kResidualScale };
 
 fe::DataType_t TypeOf(DType dtype) {
   switch (dtype) {
@@ -68,6 +68,11 @@ class PlannedGraph : public fe::graph::Graph {
  public:
   PlannedGraph() { set_cuda_graph_retention(fe::CudaGraphRetention_t::NONE); }
   bool Passes(int64_t index) { return plans.check_support_at_index(index).is_good(); }
+  bool IsReadyMade(int64_t index) const {
+    std::vector<fe::BehaviorNote_t> notes;
+    const bool known = get_behavior_notes_for_plan_at_index(index, notes).is_good();
+    return !known || std::ranges::find(notes, fe::BehaviorNote_t::RUNTIME_COMPILATION) == notes.end();
+  }
 };
 
 // The tensors and operations of one convolution.
@@ -83,8 +88,8 @@ class GraphMaker {
     // cuDNN's ready-made kernels want the bias in the dtype of the activations.
     const auto bias_type = op_.dtype == DType::kInt8 ? fe::DataType_t::FLOAT : TypeOf(op_.dtype);
     y = Pointwise(fe::PointwiseMode_t::ADD, y, PerChannel(kBias, bias_type));
-    if (op_.relu) y = Relu(y);
-    Output(y, TypeOf(op_.dtype));
+    if (op_.relu && !SaturatesAtZero()) y = Relu(y);
+    Output(y, TypeOf(op_.to()));
   }
 
   // int8's sums are asked for as float32, because only old engines give int32.
@@ -114,10 +119,12 @@ class GraphMaker {
     return Pointwise(fe::PointwiseMode_t::MUL, residual, Scalar(kResidualScale));
   }
 
-  // With its activation, an int8 graph in NHWC is matched to kernels that crash in some releases of cuDNN 9
-  // (cudnn-frontend's issue 422); as a maximum it goes to the general engine, which is sound.
+  // The least stored byte is what a ReLU leaves. So no int8 graph has an activation, and that is as well:
+  // with one, in NHWC, it is matched to kernels that crash (cudnn-frontend's issue 422, open since 9.4).
+  bool SaturatesAtZero() const { return op_.to() == DType::kInt8; }
+
   Tensor Relu(const Tensor& x) {
-    if (op_.dtype == DType::kInt8) return Pointwise(fe::PointwiseMode_t::MAX, x, Scalar(kZero));
+    if (op_.dtype == DType::kInt8) Unsupported("no activation behind int8");
     const Tensor y = graph_.pointwise(x, Attributes(fe::PointwiseMode_t::RELU_FWD));
     y->set_data_type(fe::DataType_t::FLOAT);
     return y;
@@ -185,15 +192,14 @@ class Plan final : public CudnnPlan {
   }
 
   std::string Execute(cudnnContext* handle, const Operands& operands) const override {
-    float zero = 0, residual_scale = operands.residual_scale;
+    float residual_scale = operands.residual_scale;
     std::unordered_map<int64_t, void*> pointers = {
         {kX, Mutable(operands.x)}, {kFilters, Mutable(operands.filters)}, {kY, operands.y}};
     if (!plain_) {
       pointers[kResidual] = Mutable(operands.residual);
       pointers[kScale] = Mutable(operands.scale);
-      pointers[kBias] = Mutable(operands.typed_shift ? operands.typed_shift : operands.shift);
+      pointers[kBias] = Mutable(operands.typed_shift);
       pointers[kResidualScale] = &residual_scale;
-      pointers[kZero] = &zero;
     }
     try {
       fe::error_t error = graph_->execute_plan_at_index(handle, pointers, operands.workspace, index_);
@@ -236,16 +242,17 @@ std::string NameOf(const PlannedGraph& graph, int64_t index) {
 
 }  // namespace
 
-std::vector<std::string> CudnnPlanNames(cudnnContext* handle, const Convolution& op, GraphForm form) {
+std::vector<CudnnOffer> CudnnOffers(cudnnContext* handle, const Convolution& op, GraphForm form) {
   return Translated([&] {
     const std::shared_ptr<PlannedGraph> graph = MakeGraph(handle, op, form);
     const size_t most = form == GraphForm::kPlain ? kMostPlainPlans : kMostFusedPlans;
-    std::vector<std::string> names;
-    for (int64_t i = 0; i < graph->get_execution_plan_count() && names.size() < most; ++i) {
+    std::vector<CudnnOffer> offers;
+    for (int64_t i = 0; i < graph->get_execution_plan_count() && offers.size() < most; ++i) {
       std::string name = NameOf(*graph, i);
-      if (graph->Passes(i) && std::ranges::find(names, name) == names.end()) names.push_back(std::move(name));
+      if (!graph->Passes(i) || std::ranges::find(offers, name, &CudnnOffer::name) != offers.end()) continue;
+      offers.push_back({std::move(name), graph->IsReadyMade(i)});
     }
-    return names;
+    return offers;
   });
 }
 

@@ -21,6 +21,15 @@ enum class GraphForm {
            // of ours
 };
 
+// int8 is multiplied as it is stored, and padding is made of stored zeros, so that x has the zero point 128
+// or no padding.
+
+// A plan that cuDNN offers, before it is built.
+struct CudnnOffer {
+  std::string name;         // all that makes the plan; the same while cuDNN's version is
+  bool ready_made = false;  // of kernels that come with cuDNN, not compiled at run time
+};
+
 // One plan that cuDNN offers for a graph. Immutable; any number of threads may execute it at once.
 class CudnnPlan {
  public:
@@ -33,10 +42,9 @@ class CudnnPlan {
 
 // The plans that cuDNN offers for a convolution in this form, in the order in which its heuristics expect
 // them to be fast: those that are as exact as the dtype asks, and of them the first few, because building and
-// timing each takes a while. A name says all that makes a plan, and stays the same while cuDNN's version
-// does. `handle` is of the GPU that it is for, and is used by one thread at a time. Throws kUnsupported, with
-// cuDNN's words, where it cannot express the convolution or has no plan.
-std::vector<std::string> CudnnPlanNames(cudnnContext* handle, const Convolution& op, GraphForm form);
+// timing each takes a while. `handle` is of the GPU that it is for, and is used by one thread at a time.
+// Throws kUnsupported, with cuDNN's words, where it cannot express the convolution or has no plan.
+std::vector<CudnnOffer> CudnnOffers(cudnnContext* handle, const Convolution& op, GraphForm form);
 
 // Builds the plan of that name. Throws kUnsupported where that cannot be done after all.
 std::unique_ptr<const CudnnPlan> BuildCudnnPlan(cudnnContext* handle, const Convolution& op, GraphForm form,

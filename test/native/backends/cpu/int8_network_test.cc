@@ -14,10 +14,12 @@
 namespace resnet_native {
 namespace {
 
+using testing::Calibrated;
 using testing::GraphBuilder;
 using testing::OwnedInput;
 using testing::RandomInput;
 using testing::RunAndWait;
+using testing::SmallInt8ResNet;
 using testing::Square;
 
 struct Row {
@@ -71,16 +73,6 @@ INSTANTIATE_TEST_SUITE_P(, Int8Network,
                                                           cpu::kAmxInt8}),
                          [](const auto& info) { return info.param.name; });
 
-// Every node gets a scale, under which some of its values are clamped.
-Graph Calibrated(Graph graph, float scale = 0.02f) {
-  testing::MakeFiltersInt8(graph);
-  for (Node& node : graph.nodes) {
-    node.scale = scale;
-    scale = scale > 0.03f ? 0.011f : scale * 1.21f;
-  }
-  return graph;
-}
-
 struct ConvCase {
   int64_t n, h, w;
   int in, out;
@@ -127,15 +119,8 @@ TEST_P(Int8Network, GroupedConvolutions) {
   ExpectSameBits(ConvGraph({1, 7, 6, 32, 64, Square(3, 1, 1), 8}, false), RandomInput({1, 7, 6, 5}));
 }
 
-// Nothing of it stays in float32, which rows may round differently.
-Graph Int8ResNet(std::vector<std::string> outputs) {
-  Graph graph = Calibrated(testing::SmallResNet(std::move(outputs), false));
-  graph.nodes[0].scale = graph.nodes[1].scale;  // what is normalised is calibrated under both names
-  return graph;
-}
-
 TEST_P(Int8Network, WholeNetworks) {
-  const Graph graph = Int8ResNet({"fc"});
+  const Graph graph = SmallInt8ResNet({"fc"});
   ExpectSameBits(graph, RandomInput({2, 45, 51, 3}, true));
   ExpectSameBits(graph, RandomInput({3, 64, 32, 3}));
   ExpectSameBits(graph, RandomInput({1, 39, 39, 3}), Layout::kNchw);
@@ -148,12 +133,12 @@ TEST_P(Int8Network, NaNAndInfinityInTheInput) {
   input.floats[100] = std::numeric_limits<float>::infinity();
   input.floats[101] = -std::numeric_limits<float>::infinity();
   input.floats[102] = 3e38f;
-  ExpectSameBits(Int8ResNet({"fc"}), input);
+  ExpectSameBits(SmallInt8ResNet({"fc"}), input);
 }
 
 TEST_P(Int8Network, EveryCalibratedNodeCanBeAnOutput) {
-  ExpectSameBits(Int8ResNet({"relu", "maxpool", "layer1.relu_1", "shortcut", "early_relu", "add", "pool",
-                             "flatten", "fc"}),
+  ExpectSameBits(SmallInt8ResNet({"relu", "maxpool", "layer1.relu_1", "shortcut", "early_relu", "add", "pool",
+                                  "flatten", "fc"}),
                  RandomInput({2, 41, 37, 3}, true));
 }
 

@@ -262,7 +262,7 @@ TEST(CudaContext, ManySessionsLeaveNoMemoryBehind) {
 
 TEST(CudaBackend, RefusesWhatTheDeviceLacks) {
   Rig rig;
-  EXPECT_EQ(CodeOf([&] { rig.backend.Compile(SmallResNet(), {.dtype = DType::kInt8}); }),
+  EXPECT_EQ(CodeOf([&] { rig.backend.Compile(SmallResNet(), {.dtype = DType::kUint8}); }),
             ErrorCode::kUnsupported);
   EXPECT_EQ(CodeOf([&] { rig.backend.Compile(SmallResNet(), {.device_index = 7}); }),
             ErrorCode::kDeviceUnavailable);

@@ -7,9 +7,8 @@
 #include <numeric>
 #include <random>
 
-#include "native/backends/cuda/gpu/kernels/grid.h"
+#include "native/backends/cuda/gpu/kernels/bodies.h"
 #include "native/backends/cuda/gpu/kernels/resample.h"
-#include "native/backends/cuda/gpu/kernels/top_k.h"
 #include "native/image/filter.h"
 #include "native/image/resize.h"
 #include "test/native/support/run_on_host.h"
@@ -71,12 +70,32 @@ TEST(Numeric, BFloat16RoundsToTheNearestEven) {
   EXPECT_TRUE(std::isnan(ToFloat(FromFloat<BFloat16>(NAN))));
 }
 
-TEST(Numeric, Int8Saturates) {
+TEST(Numeric, IntegersSaturate) {
   EXPECT_EQ(FromFloat<int8_t>(127.5f), 127);
   EXPECT_EQ(FromFloat<int8_t>(-1000.0f), -128);
   EXPECT_EQ(FromFloat<int8_t>(2.5f), 2);
   EXPECT_EQ(FromFloat<int8_t>(-3.5f), -4);
   EXPECT_EQ(FromFloat<int8_t>(NAN), 0);
+  EXPECT_EQ(Value(FromFloat<Byte>(1000.0f)), 255);
+  EXPECT_EQ(Value(FromFloat<Byte>(-0.6f)), 0);
+  EXPECT_EQ(Value(FromFloat<Byte>(2.5f)), 2);
+  EXPECT_EQ(Value(FromFloat<Byte>(254.5f)), 254);
+  EXPECT_EQ(Value(FromFloat<Byte>(NAN)), 0);
+}
+
+TEST(AddBorder, SurroundsEachImage) {
+  for (const int channels : {1, 3, 16, 32}) {
+    const Convolution op{DType::kInt8, 2, 4, 3, channels, 8, 1, {3, 5, 1, 1, 1, 2, 1, 1}};
+    std::vector<int8_t> x(2 * 4 * 3 * channels), y(2 * 6 * 7 * channels, 77);
+    std::iota(x.begin(), x.end(), int8_t{-100});
+    WithBorder(op, x.data(), y.data(), [](const auto& body) { RunOnHost(body); });
+    for (size_t i = 0; i < y.size(); ++i) {
+      const int c = i % channels, w = i / channels % 7 - 2, h = i / channels / 7 % 6 - 1,
+                n = i / channels / 42;
+      const bool inside = h >= 0 && h < 4 && w >= 0 && w < 3;
+      ASSERT_EQ(y[i], inside ? x[((n * 4 + h) * 3 + w) * channels + c] : -kStoredZero) << i;
+    }
+  }
 }
 
 // One axis of a picture of `outer` × in × `inner` bytes.
@@ -104,51 +123,6 @@ TEST(ResampleBytes, TwoPassesAreTheResizeOfTheHost) {
     const std::vector<uint8_t> across = Resample(picture, c.h, c.w, c.to_w, 3);
     EXPECT_EQ(Resample(across, 1, c.h, c.to_h, c.to_w * 3), expected) << c.h << " x " << c.w;
   }
-}
-
-struct Top {
-  std::vector<int> classes;
-  std::vector<float> probabilities;
-};
-
-Top TopOf(const std::vector<float>& logits, int columns, int k) {
-  const auto rows = static_cast<uint32_t>(logits.size() / columns);
-  Top top{std::vector<int>(rows * k, -1), std::vector<float>(rows * k, -1)};
-  RunOnHost(TopClasses{logits.data(), top.classes.data(), top.probabilities.data(), columns, k, rows});
-  return top;
-}
-
-TEST(TopClasses, AreTheLargestInOrder) {
-  std::mt19937 random(3);
-  std::uniform_int_distribution<int> quarter(-40, 40);  // with many that are equal
-  for (const auto& [rows, columns, k] :
-       {std::tuple{1, 1, 1}, {3, 10, 10}, {2, 255, 5}, {2, 257, 3}, {4, 1000, 5}}) {
-    std::vector<float> logits(rows * columns);
-    for (float& logit : logits) logit = static_cast<float>(quarter(random)) / 4;
-    const Top top = TopOf(logits, columns, k);
-    for (int row = 0; row < rows; ++row) {
-      const float* values = &logits[row * columns];
-      std::vector<int> order(columns);
-      std::iota(order.begin(), order.end(), 0);
-      std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return values[a] > values[b]; });
-      double sum = 0;
-      for (int c = 0; c < columns; ++c) sum += std::exp(static_cast<double>(values[c]));
-      for (int rank = 0; rank < k; ++rank) {
-        ASSERT_EQ(top.classes[row * k + rank], order[rank]) << columns << " columns, rank " << rank;
-        const double expected = std::exp(static_cast<double>(values[order[rank]])) / sum;
-        // A sum of `columns` terms, each of an exponential good to 2 ulp of an argument rounded once, at
-        // most 20.
-        const double relative = (columns + 30) * std::ldexp(1, -23);
-        ASSERT_NEAR(top.probabilities[row * k + rank], expected, expected * relative);
-      }
-    }
-  }
-}
-
-TEST(TopClasses, NaNIsLargestAndSpreads) {
-  const Top top = TopOf({1, NAN, 3, NAN, -INFINITY}, 5, 5);
-  EXPECT_EQ(top.classes, (std::vector<int>{1, 3, 2, 0, 4}));
-  for (const float probability : top.probabilities) EXPECT_TRUE(std::isnan(probability));
 }
 
 }  // namespace

@@ -19,6 +19,7 @@ using testing::OwnedInput;
 using testing::RandomInput;
 using testing::RunGraph;
 using testing::SimulatedSource;
+using testing::SmallInt8ResNet;
 using testing::SmallResNet;
 
 // Of float32: see CpuNetwork. Half types round each of about ten results and all weights once more, by at
@@ -84,6 +85,68 @@ TEST(CudaNetwork, FlattenKeepsTorchsOrder) {
   x = b.Add("flatten", {x}, FlattenOp{}, 5 * 4 * 3);
   x = b.Linear("fc", x, 5 * 4 * 3, 7);
   ExpectLikeReference(b.Build({x}), RandomInput({2, 8, 6, 3}));
+}
+
+// int8 is exact, so that the simulated device gives the very bits of the reference.
+void ExpectBitsOfReference(const Graph& graph, const OwnedInput& input, Layout layout = Layout::kNhwc) {
+  cuda::CudaBackend backend(std::make_unique<SimulatedSource>(std::make_shared<Behaviour>()));
+  const CompileOptions options{.dtype = DType::kInt8, .max_batch = 4, .height = 32, .width = 32};
+  EXPECT_EQ(RunGraph(ReferenceBackend(), graph, input, options, layout),
+            RunGraph(backend, graph, input, options, layout));
+}
+
+TEST(CudaNetwork, Int8GivesTheBitsOfTheReference) {
+  const Graph graph = SmallInt8ResNet();
+  ExpectBitsOfReference(graph, RandomInput({2, 45, 51, 3}, true));
+  ExpectBitsOfReference(graph, RandomInput({3, 64, 32, 3}));
+  ExpectBitsOfReference(graph, RandomInput({1, 39, 39, 3}), Layout::kNchw);
+}
+
+TEST(CudaNetwork, EveryInt8NodeCanBeAnOutput) {
+  ExpectBitsOfReference(SmallInt8ResNet({"x", "relu", "maxpool", "layer1.relu_1", "shortcut", "early_relu",
+                                         "add", "pool", "flatten", "fc"}),
+                        RandomInput({2, 41, 37, 3}, true));
+}
+
+// Layers whose filters or inputs have no int8 form stay in float32, with conversions at the seams.
+TEST(CudaNetwork, Int8LeavesLayersInFloat32) {
+  for (const char* name : {"conv1", "layer1.conv2", "grouped", "fc"}) {
+    SCOPED_TRACE(name);
+    Graph graph = SmallInt8ResNet();
+    for (Node& node : graph.nodes) {
+      if (node.name != name) continue;
+      if (auto* conv = std::get_if<Conv2dOp>(&node.op)) conv->filters.int8 = false;
+      if (auto* linear = std::get_if<LinearOp>(&node.op)) linear->filters.int8 = false;
+    }
+    cuda::CudaBackend backend(std::make_unique<SimulatedSource>(std::make_shared<Behaviour>()));
+    const CompileOptions options{.dtype = DType::kInt8, .max_batch = 4};
+    const OwnedInput input = RandomInput({2, 41, 37, 3}, true);
+    const auto expected = RunGraph(ReferenceBackend(), graph, input, options);
+    const auto actual = RunGraph(backend, graph, input, options);
+    // A sum of floats in another order may make a byte of a value another one, which is half a percent of
+    // the largest.
+    ExpectNear(expected[0], actual[0], 0.02);
+  }
+}
+
+// What a library adds up is what is stored; a byte then may be off by 1, and half a percent of the largest.
+TEST(CudaNetwork, Int8ThroughALibraryIsClose) {
+  const auto behaviour = std::make_shared<Behaviour>();
+  behaviour->costs["split"] = 0.5;
+  cuda::CudaBackend backend(std::make_unique<SimulatedSource>(behaviour));
+  const Graph graph = SmallInt8ResNet({"relu", "layer1.relu_1", "fc"});
+  const CompileOptions options{.dtype = DType::kInt8, .max_batch = 4};
+  for (const bool bytes : {true, false}) {
+    const OwnedInput input = RandomInput({2, 45, 51, 3}, bytes);
+    const auto expected = RunGraph(ReferenceBackend(), graph, input, options);
+    const auto actual = RunGraph(backend, graph, input, options);
+    for (size_t i = 0; i < expected.size(); ++i) ExpectNear(expected[i], actual[i], 0.02);
+  }
+}
+
+TEST(CudaNetwork, Int8WithoutScalesIsRefused) {
+  cuda::CudaBackend backend(std::make_unique<SimulatedSource>(std::make_shared<Behaviour>()));
+  EXPECT_THROW(backend.Compile(SmallResNet(), {.dtype = DType::kInt8}), Error);
 }
 
 TEST(Half, EveryValueSurvivesTheRoundTrip) {

@@ -1,8 +1,7 @@
-// Every operation of the CUDA backend against the reference kernels: the bodies of our own kernels on the
-// host and, where there is a GPU, every candidate on it.
+// Every operation of the CUDA backend in the float types against the reference kernels: the bodies of our own
+// kernels on the host and, where there is a GPU, every candidate on it.
 
 #include <cmath>
-#include <random>
 
 #include "native/backends/reference/kernels.h"
 #include "native/graph/graph.h"
@@ -13,7 +12,6 @@ namespace resnet_native::cuda::testing {
 namespace {
 
 constexpr DType kFloats[] = {DType::kFloat32, DType::kFloat16, DType::kBfloat16};
-constexpr DType kTypes[] = {DType::kFloat32, DType::kFloat16, DType::kBfloat16, DType::kInt8};
 
 // Half of the distance between 1 and the next number: the largest relative error of one rounding.
 double UnitRoundoff(DType dtype) {
@@ -31,62 +29,16 @@ double UnitRoundoff(DType dtype) {
 
 // The largest error of a result of this size after `sums`, the sum of the magnitudes of `terms` terms, was
 // added up in float32 in any order and rounded once to `dtype` (see ConvTolerance in cpu_steps.h). Below the
-// normal range a rounding's error is half the smallest subnormal. An integer may fall to the other side of a
-// half.
+// normal range a rounding's error is half the smallest subnormal.
 double Tolerance(DType dtype, double result, double sums, int64_t terms) {
   const double sum = static_cast<double>(terms + 3) * std::ldexp(1, -24) * sums;
-  if (dtype == DType::kInt8) return sum > 0 ? 1 : 0;
   const double subnormal = dtype == DType::kFloat16 ? std::ldexp(1, -25) : 0;
   return sum + UnitRoundoff(dtype) * (std::abs(result) + sum) + subnormal;
 }
 
-// Random values that the dtype holds exactly: uniform in [-1, 1), or all of int8.
-std::vector<float> Random(DType dtype, int64_t size, uint32_t seed) {
-  std::mt19937 random(seed);
-  std::uniform_real_distribution<float> uniform(-1, 1);
-  std::uniform_int_distribution<int> integer(-128, 127);
-  std::vector<float> values(size);
-  for (float& value : values)
-    value = dtype == DType::kInt8 ? static_cast<float>(integer(random)) : uniform(random);
-  return Decode(dtype, Encode(dtype, values));
-}
-
-std::vector<uint8_t> RandomBytes(int64_t size, uint32_t seed) {
-  std::mt19937 random(seed);
-  std::vector<uint8_t> bytes(size);
-  for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random());
-  return bytes;
-}
-
 using resnet_native::testing::Square;
-using Bound = std::function<double(size_t index, double expected)>;
 
-class Operations : public EachExecutor {
- protected:
-  // Runs the operation every way there is, and compares each result with `expected`. NaN must be NaN.
-  void Expect(const Operation& operation, OperandData data, DType y_dtype, const std::vector<float>& expected,
-              const Bound& bound) {
-    SCOPED_TRACE(ToString(operation));
-    data.y_bytes = expected.size() * ElementSize(y_dtype);
-    for (const Result& result : executor().Run(operation, data)) {
-      SCOPED_TRACE(result.candidate);
-      const std::vector<float> actual = Decode(y_dtype, result.y);
-      for (size_t i = 0; i < expected.size(); ++i) {
-        if (std::isnan(expected[i])) {
-          ASSERT_TRUE(std::isnan(actual[i])) << "at " << i;
-        } else {
-          ASSERT_LE(std::abs(actual[i] - static_cast<double>(expected[i])), bound(i, expected[i]))
-              << "at " << i << ": expected " << expected[i] << ", got " << actual[i];
-        }
-      }
-    }
-  }
-
-  void ExpectExact(const Operation& operation, const OperandData& data, DType y_dtype,
-                   const std::vector<float>& expected) {
-    Expect(operation, data, y_dtype, expected, [](size_t, double) { return 0.0; });
-  }
-};
+class Operations : public OperationTest {};
 RESNET_NATIVE_EACH_EXECUTOR(Operations);
 
 constexpr float kScale[] = {0.0171f, 0.0175f, 0.0174f, 0.5f, 0.25f};
@@ -133,7 +85,7 @@ TEST_P(Operations, LoadInputNormalisesAndPads) {
   }
 }
 
-TEST_P(Operations, AddTensors) {
+TEST_P(Operations, Addition) {
   for (const DType dtype : kFloats) {
     for (const int64_t elements : {1, 7, 8, 9, 1023, 2048, 4099}) {
       for (const bool relu : {true, false}) {
@@ -143,14 +95,15 @@ TEST_P(Operations, AddTensors) {
         std::vector<float> expected(elements);
         const TensorShape shape{elements, 1, 1, 1};
         reference::Add({relu}, {a.data(), shape}, {b.data(), shape}, expected.data());
-        Expect(AddTensors{dtype, elements, relu}, {.x = Encode(dtype, a), .residual = Encode(dtype, b)},
-               dtype, expected, [&](size_t, double y) { return Tolerance(dtype, y, 2, 2); });
+        Expect(Elementwise{dtype, dtype, elements, 1, false, true, relu},
+               {.x = Encode(dtype, a), .residual = Encode(dtype, b)}, dtype, expected,
+               [&](size_t, double y) { return Tolerance(dtype, y, 2, 2); });
       }
     }
   }
 }
 
-TEST_P(Operations, ScaleShiftIsBatchNorm) {
+TEST_P(Operations, BatchNorm) {
   for (const DType dtype : kFloats) {
     for (const int channels : {1, 3, 8, 20, 64}) {
       for (const int64_t pixels : {1, 5, 49}) {
@@ -165,7 +118,7 @@ TEST_P(Operations, ScaleShiftIsBatchNorm) {
             const double y = static_cast<double>(x[i]) * data.scale[i % channels] + data.shift[i % channels];
             expected[i] = static_cast<float>(relu && y < 0 ? 0 : y);
           }
-          Expect(ScaleShift{dtype, pixels, channels, true, relu}, data, dtype, expected,
+          Expect(Elementwise{dtype, dtype, elements, channels, true, false, relu}, data, dtype, expected,
                  [&](size_t, double y) { return Tolerance(dtype, y, 2, 2); });
         }
       }
@@ -173,26 +126,27 @@ TEST_P(Operations, ScaleShiftIsBatchNorm) {
   }
 }
 
-TEST_P(Operations, ScaleShiftAloneIsRelu) {
-  for (const DType dtype : kTypes) {
+TEST_P(Operations, Relu) {
+  for (const DType dtype : kFloats) {
     std::vector<float> x = Random(dtype, 7 * 13, 10);
-    if (dtype != DType::kInt8) x[40] = std::nanf("");
+    x[40] = std::nanf("");
     std::vector<float> expected(x.size());
     reference::Relu({x.data(), {1, 1, 7, 13}}, expected.data());
-    ExpectExact(ScaleShift{dtype, 7, 13, false, true}, {.x = Encode(dtype, x)}, dtype, expected);
+    ExpectExact(Elementwise{dtype, dtype, 7 * 13, 1, false, false, true}, {.x = Encode(dtype, x)}, dtype,
+                expected);
   }
 }
 
 TEST_P(Operations, MaxPool) {
   const Window windows[] = {
       {3, 3, 2, 2, 1, 1, 1, 1}, {2, 2, 2, 2, 0, 0, 1, 1}, {3, 2, 1, 3, 1, 0, 2, 1}, {1, 1, 1, 1, 0, 0, 1, 1}};
-  for (const DType dtype : kTypes) {
+  for (const DType dtype : kFloats) {
     for (const Window& window : windows) {
       for (const int channels : {1, 5, 16, 40, 64}) {
         const MaxPool op{dtype, 2, 9, 7, channels, window};
         const TensorShape in{2, 9, 7, channels};
         std::vector<float> x = Random(dtype, in.elements(), 11);
-        if (dtype != DType::kInt8) x[in.elements() / 2] = std::nanf("");
+        x[in.elements() / 2] = std::nanf("");
         std::vector<float> expected(op.OutShape().elements());
         reference::MaxPool2d({window}, {x.data(), in}, op.OutShape(), expected.data());
         ExpectExact(op, {.x = Encode(dtype, x)}, dtype, expected);
@@ -202,26 +156,22 @@ TEST_P(Operations, MaxPool) {
 }
 
 TEST_P(Operations, AveragePool) {
-  for (const DType dtype : kTypes) {
+  for (const DType dtype : kFloats) {
     for (const int channels : {1, 7, 8, 48, 256, 520}) {
       for (const int64_t side : {1, 2, 7}) {
         const TensorShape in{3, side, side, channels};
         const std::vector<float> x = Random(dtype, in.elements(), 12);
         std::vector<float> expected(in.n * channels);
         reference::GlobalAvgPool({x.data(), in}, expected.data());
-        if (dtype == DType::kInt8) {
-          for (float& y : expected) y = std::nearbyint(y);
-        }
-        const double largest = dtype == DType::kInt8 ? 128 : 1;
         Expect(AveragePool{dtype, in.n, side * side, channels}, {.x = Encode(dtype, x)}, dtype, expected,
-               [&](size_t, double y) { return Tolerance(dtype, y, largest, side * side + 1); });
+               [&](size_t, double y) { return Tolerance(dtype, y, 1, side * side + 1); });
       }
     }
   }
 }
 
 TEST_P(Operations, ZeroPadShortcut) {
-  for (const DType dtype : kTypes) {
+  for (const DType dtype : kFloats) {
     for (const int stride : {1, 2, 3}) {
       for (const auto& [channels, out_channels] : {std::pair{16, 32}, {3, 7}, {16, 20}, {8, 8}, {1, 64}}) {
         const TensorShape in{2, 7, 5, channels};
@@ -237,41 +187,22 @@ TEST_P(Operations, ZeroPadShortcut) {
 }
 
 TEST_P(Operations, ToNchw) {
-  for (const DType from : kTypes) {
+  for (const DType from : kFloats) {
     for (const DType to : {from, DType::kFloat32}) {
       for (const auto& [h, w, channels] :
            {std::tuple{1, 1, 1000}, {7, 7, 33}, {1, 5, 1}, {8, 8, 64}, {33, 31, 3}, {5, 13, 70}}) {
         const TensorShape shape{2, h, w, channels};
         const std::vector<float> x = Random(from, shape.elements(), 14);
-        const float scale = from == DType::kInt8 && to != DType::kInt8 ? 0.125f : 1.0f;  // products are exact
         std::vector<float> expected(x.size());
         reference::StoreOutput({x.data(), shape}, expected.data());
-        for (float& y : expected) y *= scale;
-        ExpectExact(ToNchw{from, to, shape.n, int64_t{h} * w, channels},
-                    {.x = Encode(from, x), .scale = {scale}}, to, expected);
+        ExpectExact(ToNchw{from, to, shape.n, int64_t{h} * w, channels}, {.x = Encode(from, x)}, to,
+                    expected);
       }
     }
   }
 }
 
-TEST_P(Operations, QuantizeRoundsToEvenAndSaturates) {
-  for (const DType from : kFloats) {
-    std::vector<float> x = {0.25f, 0.75f, -0.25f, -0.75f, 1.25f, 100, -100, 63.5f, -64, 64, 0, -0.5f};
-    x.push_back(std::nanf(""));
-    x.push_back(INFINITY);
-    x.push_back(-INFINITY);
-    const std::vector<float> more = Random(from, 50, 15);
-    x.insert(x.end(), more.begin(), more.end());
-    std::vector<float> expected;
-    for (const float value : x) {
-      expected.push_back(std::isnan(value) ? 0 : std::nearbyint(std::clamp(value / 0.5f, -128.0f, 127.0f)));
-    }
-    ExpectExact(Quantize{from, static_cast<int64_t>(x.size())}, {.x = Encode(from, x), .scale = {0.5f}},
-                DType::kInt8, expected);
-  }
-}
-
-// A convolution with everything it can be given, for any dtype, and what each result may be off by.
+// A convolution with everything it can be given, for any float type, and what each result may be off by.
 struct ConvCase {
   Convolution op;
   OperandData data;
@@ -287,20 +218,13 @@ ConvCase MakeConv(const Convolution& op) {
   const std::vector<float> filters = Random(op.dtype, int64_t{op.out_channels} * taps * group_in, 17);
   const std::vector<float> residual =
       op.residual ? Random(op.dtype, out.elements(), 18) : std::vector<float>{};
-  const bool int8 = op.dtype == DType::kInt8;
   OperandData& data = result.data;
   data.x = Encode(op.dtype, x);
   data.filters = Encode(op.dtype, filters);
   if (op.residual) data.residual = Encode(op.dtype, residual);
   data.shift = Random(DType::kFloat32, op.out_channels, 19);
-  if (!int8) {
-    data.typed_shift = Encode(op.dtype, data.shift);
-    data.shift = Decode(op.dtype, data.typed_shift);  // which of the two a library takes makes no difference
-  } else {
-    data.scale = Random(DType::kFloat32, op.out_channels, 20);
-    for (float& scale : data.scale) scale *= 0.01f / std::sqrt(static_cast<float>(group_in * taps));
-    data.residual_scale = 0.5f;
-  }
+  data.typed_shift = Encode(op.dtype, data.shift);
+  data.shift = Decode(op.dtype, data.typed_shift);  // which of the two a library takes makes no difference
 
   // The reference has its filters in torch's order.
   std::vector<float> torch(filters.size());
@@ -330,8 +254,7 @@ ConvCase MakeConv(const Convolution& op) {
     for (size_t i = 0; i < sums.size(); ++i) {
       const size_t k = i % op.out_channels;
       const auto sign = [&](double value) { return magnitudes ? std::abs(value) : value; };
-      if (int8) sums[i] *= sign(data.scale[k]);
-      if (op.residual) sums[i] += sign(static_cast<double>(residual[i]) * data.residual_scale);
+      if (op.residual) sums[i] += sign(residual[i]);
       sums[i] += sign(data.shift[k]);
     }
     return sums;
@@ -339,7 +262,6 @@ ConvCase MakeConv(const Convolution& op) {
   result.sums = conv(true);
   for (double y : conv(false)) {
     if (op.relu && y < 0) y = 0;
-    if (int8) y = std::nearbyint(std::clamp(y, -128.0, 127.0));
     result.expected.push_back(static_cast<float>(y));
   }
   return result;
@@ -350,12 +272,12 @@ ConvCase MakeConv(const Convolution& op) {
 double ConvBound(const ConvCase& conv, size_t i, double y) {
   const Convolution& op = conv.op;
   const int64_t terms = int64_t{op.in_channels} / op.groups * op.window.kernel_h * op.window.kernel_w;
-  const double between = op.dtype == DType::kInt8 ? 0 : UnitRoundoff(op.dtype) * conv.sums[i];
+  const double between = UnitRoundoff(op.dtype) * conv.sums[i];
   const double operands = op.dtype == DType::kTf32 ? 2 * UnitRoundoff(DType::kTf32) * conv.sums[i] : 0;
   return Tolerance(op.dtype, y, conv.sums[i], terms) + between + operands;
 }
 
-class Convolutions : public Operations {
+class Convolutions : public OperationTest {
  protected:
   void ExpectConv(const Convolution& op) {
     const ConvCase conv = MakeConv(op);
@@ -364,7 +286,7 @@ class Convolutions : public Operations {
 };
 RESNET_NATIVE_EACH_EXECUTOR(Convolutions);
 
-const DType kConvTypes[] = {DType::kFloat32, DType::kTf32, DType::kFloat16, DType::kBfloat16, DType::kInt8};
+const DType kConvTypes[] = {DType::kFloat32, DType::kTf32, DType::kFloat16, DType::kBfloat16};
 
 TEST_P(Convolutions, EveryKindOfWindow) {
   for (const DType dtype : kConvTypes) {

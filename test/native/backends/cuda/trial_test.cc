@@ -24,7 +24,8 @@ TEST(CudaTrial, OnlyAProcessThatEndsWellHasRunWell) {
 TEST(CudaTrial, AnOperationSurvivesTheCommandLine) {
   const Convolution conv{DType::kInt8, 2, 7, 5, 8, 16, 4, {3, 1, 2, 1, 1, 0, 2, 1}, true, false};
   for (const Operation& operation :
-       {Operation(conv), Operation(Linear{DType::kTf32, DType::kFloat32, 2, 3, 4}), Operation(Quantize{})}) {
+       {Operation(conv), Operation(Linear{DType::kTf32, DType::kFloat32, 2, 3, 4}),
+        Operation(Elementwise{})}) {
     EXPECT_EQ(FromArgument(ToArgument(operation)), operation);
   }
   EXPECT_THROW(FromArgument("00"), Error);

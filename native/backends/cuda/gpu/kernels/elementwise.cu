@@ -15,25 +15,25 @@ namespace resnet_native::cuda {
 LOAD_INPUT(float);
 LOAD_INPUT(Half);
 LOAD_INPUT(BFloat16);
+LOAD_INPUT(Byte);
 
-INSTANTIATE(Epilogue<float, float>);
-INSTANTIATE(Epilogue<Half, Half>);
-INSTANTIATE(Epilogue<BFloat16, BFloat16>);
-INSTANTIATE(Epilogue<int8_t, int8_t>);
-INSTANTIATE(Epilogue<Half, float>);
-INSTANTIATE(Epilogue<BFloat16, float>);
-INSTANTIATE(Epilogue<int8_t, float>);
-INSTANTIATE(Epilogue<int32_t, int8_t>);
-
-INSTANTIATE(Epilogue<float, int8_t>);
-
-INSTANTIATE(QuantizeElements<float>);
-INSTANTIATE(QuantizeElements<Half>);
-INSTANTIATE(QuantizeElements<BFloat16>);
+INSTANTIATE(Epilogue<float, float, float>);
+INSTANTIATE(Epilogue<Half, Half, Half>);
+INSTANTIATE(Epilogue<BFloat16, BFloat16, BFloat16>);
+INSTANTIATE(Epilogue<Byte, Byte, Byte>);
+INSTANTIATE(Epilogue<Half, Half, float>);
+INSTANTIATE(Epilogue<BFloat16, BFloat16, float>);
+INSTANTIATE(Epilogue<Byte, Byte, float>);
+INSTANTIATE(Epilogue<float, float, Byte>);
+// Behind the int8 sums of a library: of cuBLASLt, and of cuDNN.
+INSTANTIATE(Epilogue<int32_t, int8_t, int8_t>);
+INSTANTIATE(Epilogue<int32_t, int8_t, float>);
+INSTANTIATE(Epilogue<float, int8_t, int8_t>);
+INSTANTIATE(Epilogue<float, int8_t, float>);
 
 cudaError_t ProbeKernels() {
   cudaFuncAttributes attributes;
-  return cudaFuncGetAttributes(&attributes, RunThreads<QuantizeElements<float>>);
+  return cudaFuncGetAttributes(&attributes, RunThreads<Epilogue<float, float, float>>);
 }
 
 }  // namespace resnet_native::cuda

@@ -10,6 +10,7 @@ template <class T, int kWidth>
 struct ZeroPadPixels {
   const T* x;
   T* y;
+  T zero;
   int64_t h, w;
   int stride;
   uint32_t channel_packs;  // of x
@@ -26,7 +27,34 @@ struct ZeroPadPixels {
       out = Load<kWidth>(x + (pixel * channel_packs + pack) * kWidth);
     } else {
       UNROLL
-      for (int i = 0; i < kWidth; ++i) out[i] = FromFloat<T>(0.0f);
+      for (int i = 0; i < kWidth; ++i) out[i] = zero;
+    }
+    Store(y + int64_t{thread} * kWidth, out);
+  }
+};
+
+// A border of zeros around each image, kWidth channels a thread.
+template <class T, int kWidth>
+struct AddBorder {
+  const T* x;
+  T* y;
+  T zero;
+  int h, w, border_h, border_w;
+  Divisor channel_packs, out_w, out_h;
+  uint32_t threads;  // n * out_h * out_w * channel_packs
+
+  HOST_DEVICE void operator()(uint32_t thread) const {
+    uint32_t rest = thread;
+    const uint32_t pack = channel_packs.Split(rest);
+    const int in_w = static_cast<int>(out_w.Split(rest)) - border_w;
+    const int in_h = static_cast<int>(out_h.Split(rest)) - border_h;
+    Pack<T, kWidth> out;
+    if (in_h >= 0 && in_h < h && in_w >= 0 && in_w < w) {
+      const int64_t pixel = (int64_t{rest} * h + in_h) * w + in_w;
+      out = Load<kWidth>(x + (pixel * channel_packs.divisor + pack) * kWidth);
+    } else {
+      UNROLL
+      for (int i = 0; i < kWidth; ++i) out[i] = zero;
     }
     Store(y + int64_t{thread} * kWidth, out);
   }
@@ -43,7 +71,7 @@ struct Transpose {
 
   const From* x;
   To* y;
-  const float* scale;  // null: 1; else scale[0]
+  const float *scale, *shift;  // null: values are taken as they are; else fma(x, scale[0], shift[0])
   int64_t pixels;
   int channels;
   Divisor channel_tiles, pixel_tiles;
@@ -61,8 +89,9 @@ struct Transpose {
         shared.tile[row][column] = ToFloat(x[(image * pixels + pixel + row) * channels + channel + column]);
       }
       if (phase == 1 && channel + row < channels && pixel + column < pixels) {
-        const float value = shared.tile[column][row] * (scale ? scale[0] : 1.0f);
-        y[(image * channels + channel + row) * pixels + pixel + column] = FromFloat<To>(value);
+        const float value = shared.tile[column][row];
+        const float result = scale ? fmaf(value, scale[0], shift[0]) : value;
+        y[(image * channels + channel + row) * pixels + pixel + column] = FromFloat<To>(result);
       }
     }
   }

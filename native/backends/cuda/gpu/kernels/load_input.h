@@ -6,13 +6,25 @@
 
 namespace resnet_native::cuda {
 
-struct Normalization {
-  const float* scale = nullptr;  // null: values are taken as they are
-  const float* shift = nullptr;
+// What becomes of one value of a channel.
+template <class To>
+struct Conversion {
+  const float *scale, *shift;  // null: values are taken as they are
+  const int8_t* table;         // of bytes only
 
-  HOST_DEVICE float Apply(float x, int channel) const {
-    return scale ? x * scale[channel] + shift[channel] : x;
+  template <class From>
+  HOST_DEVICE To Of(From x, int channel) const {
+    const float value = ToFloat(x);
+    return FromFloat<To>(scale ? value * scale[channel] + shift[channel] : value);
   }
+};
+template <>
+struct Conversion<Byte> {
+  const float *scale, *shift;
+  const int8_t* table;  // [channel][256]
+
+  HOST_DEVICE Byte Of(uint8_t x, int channel) const { return {table[channel * 256 + x]}; }
+  HOST_DEVICE Byte Of(float x, int) const { return FromFloat<Byte>(fmaf(x, scale[0], shift[0])); }
 };
 
 // RGB bytes, four pixels a thread: 12 bytes are three aligned words, and each pixel is stored by one or two
@@ -24,7 +36,7 @@ struct LoadRgb {
 
   const uint8_t* x;
   To* y;
-  Normalization normalization;
+  Conversion<To> conversion;
   int64_t pixels;
   uint32_t threads;
 
@@ -58,8 +70,7 @@ struct LoadRgb {
       UNROLL
       for (int i = 0; i < kWidth; ++i) {
         const int c = begin + i;
-        pack[i] = FromFloat<To>(c < kChannels ? normalization.Apply(ToFloat(bytes[c < kChannels ? c : 0]), c)
-                                              : 0.0f);
+        pack[i] = c < kChannels ? conversion.Of(bytes[c < kChannels ? c : 0], c) : FromFloat<To>(0.0f);
       }
       Store(to + begin, pack);
     }
@@ -71,7 +82,7 @@ template <class From, class To>
 struct LoadPixels {
   const From* x;
   To* y;
-  Normalization normalization;
+  Conversion<To> conversion;
   bool nchw;
   int channels, padded_channels;
   Divisor image_pixels;  // h * w
@@ -83,13 +94,9 @@ struct LoadPixels {
     To* to = y + int64_t{thread} * padded_channels;
     NO_UNROLL
     for (int c = 0; c < padded_channels; ++c) {
-      float value = 0;
-      if (c < channels) {
-        const int64_t from = nchw ? (int64_t{image} * channels + c) * image_pixels.divisor + pixel
-                                  : int64_t{thread} * channels + c;
-        value = normalization.Apply(ToFloat(x[from]), c);
-      }
-      to[c] = FromFloat<To>(value);
+      const int64_t from = nchw ? (int64_t{image} * channels + c) * image_pixels.divisor + pixel
+                                : int64_t{thread} * channels + c;
+      to[c] = c < channels ? conversion.Of(x[from], c) : FromFloat<To>(0.0f);
     }
   }
 };

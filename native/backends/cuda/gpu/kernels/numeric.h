@@ -29,6 +29,10 @@ struct Half {
 struct BFloat16 {
   uint16_t bits;
 };
+// A byte of native/graph/quantization.h, less 128.
+struct Byte {
+  int8_t stored;
+};
 
 namespace host {
 
@@ -81,6 +85,8 @@ HOST_DEVICE float ToFloat(float x) { return x; }
 HOST_DEVICE float ToFloat(int8_t x) { return x; }
 HOST_DEVICE float ToFloat(uint8_t x) { return x; }
 HOST_DEVICE float ToFloat(int32_t x) { return static_cast<float>(x); }
+HOST_DEVICE int32_t Value(Byte x) { return int32_t{x.stored} + 128; }
+HOST_DEVICE float ToFloat(Byte x) { return static_cast<float>(Value(x)); }
 HOST_DEVICE float ToFloat(Half x) {
 #if defined(__CUDA_ARCH__)
   return __half2float(__ushort_as_half(x.bits));
@@ -109,6 +115,11 @@ HOST_DEVICE int8_t FromFloat<int8_t>(float x) {
   return static_cast<int8_t>(rintf(fminf(fmaxf(x, -128.0f), 127.0f)));
 }
 template <>
+HOST_DEVICE Byte FromFloat<Byte>(float x) {
+  const float positive = x > 0 ? x : 0.0f;  // NaN is not
+  return {static_cast<int8_t>(static_cast<int>(rintf(fminf(positive, 255.0f))) - 128)};
+}
+template <>
 HOST_DEVICE Half FromFloat<Half>(float x) {
 #if defined(__CUDA_ARCH__)
   return {__half_as_ushort(__float2half_rn(x))};
@@ -124,6 +135,20 @@ HOST_DEVICE BFloat16 FromFloat<BFloat16>(float x) {
   return host::ToBFloat16(x);
 #endif
 }
+
+// What values of a type are added up in. Sums of bytes are exact.
+template <class T>
+struct Sums {
+  using Type = float;
+  HOST_DEVICE static float Of(T x) { return ToFloat(x); }
+};
+template <>
+struct Sums<Byte> {
+  using Type = int32_t;
+  HOST_DEVICE static int32_t Of(Byte x) { return Value(x); }
+};
+template <class T>
+using SumOf = typename Sums<T>::Type;
 
 // NaN stays NaN, as in torch: a comparison with NaN is false.
 HOST_DEVICE float Relu(float x) { return x < 0 ? 0.0f : x; }

@@ -54,19 +54,22 @@ struct MaxPoolPixels {
   }
 };
 
-// The mean over all pixels. A block sums kPacks * kWidth channels of one image: its threads are kPacks packs
-// of channels wide and kLanes deep, and each adds up every kLanes-th pixel; then the lanes are added.
-// `channels` is a multiple of kWidth.
-template <class T, int kWidth>
+// The mean over all pixels: the sum times a scale. A block sums kPacks * kWidth channels of one image: its
+// threads are kPacks packs of channels wide and kLanes deep, and each adds up every kLanes-th pixel; then the
+// lanes are added. `channels` is a multiple of kWidth.
+template <class T, class To, int kWidth>
 struct AveragePixels {
+  using Sum = SumOf<T>;
   static constexpr int kPacks = 32, kLanes = 8, kThreads = kPacks * kLanes;
   static constexpr int kChannels = kPacks * kWidth;
   struct Shared {
-    float sums[kLanes][kChannels];
+    Sum sums[kLanes][kChannels];
   };
 
   const T* x;
-  T* y;
+  To* y;
+  float scale;         // of the sum
+  const float* shift;  // null: 0
   int channels, pixels;
   Divisor channel_blocks;
   uint32_t blocks;  // n * channel_blocks
@@ -86,7 +89,7 @@ struct AveragePixels {
  private:
   HOST_DEVICE void SumPixels(uint32_t image, int first, int thread, Shared& shared) const {
     const int column = thread % kPacks * kWidth, lane = thread / kPacks;
-    float sums[kWidth];
+    Sum sums[kWidth];
     UNROLL
     for (int i = 0; i < kWidth; ++i) sums[i] = 0;
     if (first + column < channels) {
@@ -95,7 +98,7 @@ struct AveragePixels {
       for (int pixel = lane; pixel < pixels; pixel += kLanes) {
         const Pack<T, kWidth> in = Load<kWidth>(from + int64_t{pixel} * channels);
         UNROLL
-        for (int i = 0; i < kWidth; ++i) sums[i] += ToFloat(in[i]);
+        for (int i = 0; i < kWidth; ++i) sums[i] += Sums<T>::Of(in[i]);
       }
     }
     UNROLL
@@ -104,10 +107,11 @@ struct AveragePixels {
 
   HOST_DEVICE void AddLanes(uint32_t image, int first, int thread, Shared& shared) const {
     for (int c = thread; c < kChannels && first + c < channels; c += kThreads) {
-      float sum = 0;
+      Sum sum = 0;
       UNROLL
       for (int lane = 0; lane < kLanes; ++lane) sum += shared.sums[lane][c];
-      y[int64_t{image} * channels + first + c] = FromFloat<T>(sum / static_cast<float>(pixels));
+      const float mean = fmaf(static_cast<float>(sum), scale, shift ? shift[0] : 0.0f);
+      y[int64_t{image} * channels + first + c] = FromFloat<To>(mean);
     }
   }
 };
