@@ -17,22 +17,26 @@
 // between the runs so that both see the same neighbours and the same clock. Every step runs inside the whole
 // network: its weights and activations are as cold as they are in use.
 //
-//   conv_bench [--depth 50] [--batch 1] [--threads 1] [--rounds 15] [--dtype float32]
+//   conv_bench [--depth 50] [--groups 1 --width 64] [--batch 1] [--threads 1] [--rounds 15] [--dtype float32]
 
 namespace resnet_native::bench {
 namespace {
 
 struct Options {
-  int depth = 50, batch = 1, threads = 1, rounds = 15;
+  NetworkOptions network;
+  int batch = 1, threads = 1, rounds = 15;
   DType dtype = DType::kFloat32;
 };
 
 constexpr const char* kUsage =
-    "usage: conv_bench [--depth 18|50] [--batch N] [--threads N] [--rounds N] [--dtype float32|bfloat16]";
+    "usage: conv_bench [--depth 18|50] [--groups N --width CHANNELS] [--batch N] [--threads N] [--rounds N] "
+    "[--dtype float32|bfloat16]";
 
 Options ParseOptions(int argc, char** argv) {
   Options options;
-  const std::map<std::string, int*> known = {{"--depth", &options.depth},
+  const std::map<std::string, int*> known = {{"--depth", &options.network.depth},
+                                             {"--groups", &options.network.groups},
+                                             {"--width", &options.network.width_per_group},
                                              {"--batch", &options.batch},
                                              {"--threads", &options.threads},
                                              {"--rounds", &options.rounds}};
@@ -108,8 +112,9 @@ void Print(const Options& options, const std::vector<StepInfo>& steps, const Sam
     std::printf("%-22s %-26s %9.3f %9.1f %6.1f%%\n", steps[i].name.c_str(), steps[i].kernel.c_str(), ms,
                 gflops, 100 * gflops / peak);
   }
-  std::printf("\nResNet-%d, batch %d, %d threads: peak %.1f GFLOP/s (median %.1f)\n", options.depth,
-              options.batch, options.threads, peak, Median(samples.peak_gflops));
+  std::printf("\nResNet-%d %dx%d, batch %d, %d threads: peak %.1f GFLOP/s (median %.1f)\n",
+              options.network.depth, options.network.groups, options.network.width_per_group, options.batch,
+              options.threads, peak, Median(samples.peak_gflops));
   const auto report = [&](const char* what, double ms) {
     std::printf("%-18s %9.2f ms %8.2f images/s %6.1f%% of peak\n", what, ms, options.batch * 1000 / ms,
                 100 * flops / ms * 1e-6 / peak);
@@ -128,7 +133,7 @@ int main(int argc, char** argv) {
     const bench::Options options = bench::ParseOptions(argc, argv);
     const CompileOptions compile{
         .dtype = options.dtype, .max_batch = options.batch, .threads = options.threads};
-    const auto plan = CpuBackend().Compile(bench::BuildResNet(options.depth), compile);
+    const auto plan = CpuBackend().Compile(bench::BuildResNet(options.network), compile);
     const auto context = plan->NewContext(plan);
     bench::Print(options, plan->Describe(), bench::Measure(options, *plan, *context));
   } catch (const std::exception& error) {

@@ -12,20 +12,22 @@ class Builder {
  public:
   Builder() { graph_.nodes.push_back({"x", {}, InputOp{3}}); }
 
-  NodeId Conv(const std::string& name, NodeId x, int in, int out, int kernel, int stride) {
+  NodeId Conv(const std::string& name, NodeId x, int in, int out, int kernel, int stride, int groups = 1) {
     Conv2dOp op;
     op.window = {kernel, kernel, stride, stride, kernel / 2, kernel / 2, 1, 1};
     op.in_channels = in;
     op.out_channels = out;
-    const size_t fan_in = static_cast<size_t>(kernel) * kernel * in;
+    op.groups = groups;
+    const size_t fan_in = static_cast<size_t>(kernel) * kernel * in / groups;
     // Kaiming's: activations stay of one size through all layers.
     op.filters.values = Uniform(fan_in * out, std::sqrt(6.0f / static_cast<float>(fan_in)));
     op.bias = Uniform(out, 0.1f);
     return Add(name, {x}, op);
   }
 
-  NodeId ConvRelu(const std::string& name, NodeId x, int in, int out, int kernel, int stride) {
-    return Add(name + ".relu", {Conv(name, x, in, out, kernel, stride)}, ReluOp{});
+  NodeId ConvRelu(const std::string& name, NodeId x, int in, int out, int kernel, int stride,
+                  int groups = 1) {
+    return Add(name + ".relu", {Conv(name, x, in, out, kernel, stride, groups)}, ReluOp{});
   }
 
   NodeId Add(const std::string& name, std::vector<NodeId> inputs, Op op) {
@@ -55,16 +57,18 @@ class Builder {
   Graph graph_;
 };
 
-// One residual block; `in` becomes the channels of its result.
-NodeId AddBlock(Builder& b, const std::string& name, NodeId x, int& in, int width, int stride,
-                bool bottleneck) {
-  const int out = bottleneck ? 4 * width : width;
+// One residual block of `planes` × its expansion channels; `in` becomes the channels of its result.
+NodeId AddBlock(Builder& b, const std::string& name, NodeId x, int& in, int planes, int stride,
+                const NetworkOptions& options) {
+  const bool bottleneck = options.depth == 50;
+  const int out = bottleneck ? 4 * planes : planes;
+  const int width = planes * options.width_per_group / 64 * options.groups;
   NodeId shortcut = x;
   if (stride != 1 || in != out) shortcut = b.Conv(name + ".downsample", x, in, out, 1, stride);
   NodeId y;
   if (bottleneck) {
     y = b.ConvRelu(name + ".conv1", x, in, width, 1, 1);
-    y = b.ConvRelu(name + ".conv2", y, width, width, 3, stride);
+    y = b.ConvRelu(name + ".conv2", y, width, width, 3, stride, options.groups);
     y = b.Conv(name + ".conv3", y, width, out, 1, 1);
   } else {
     y = b.ConvRelu(name + ".conv1", x, in, width, 3, stride);
@@ -76,11 +80,12 @@ NodeId AddBlock(Builder& b, const std::string& name, NodeId x, int& in, int widt
 
 }  // namespace
 
-Graph BuildResNet(int depth) {
-  if (depth != 18 && depth != 50) {
-    throw Error(ErrorCode::kInvalidArgument, "expected depth 18 or 50 but got " + std::to_string(depth));
+Graph BuildResNet(const NetworkOptions& options) {
+  if (options.depth != 18 && options.depth != 50) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "expected depth 18 or 50 but got " + std::to_string(options.depth));
   }
-  const bool bottleneck = depth == 50;
+  const bool bottleneck = options.depth == 50;
   const int blocks[4] = {bottleneck ? 3 : 2, bottleneck ? 4 : 2, bottleneck ? 6 : 2, bottleneck ? 3 : 2};
   Builder b;
   NodeId x = b.ConvRelu("conv1", 0, 3, 64, 7, 2);
@@ -90,7 +95,7 @@ Graph BuildResNet(int depth) {
     for (int block = 0; block < blocks[stage]; ++block) {
       const std::string name = "layer" + std::to_string(stage + 1) + "." + std::to_string(block);
       const int stride = stage > 0 && block == 0 ? 2 : 1;
-      x = AddBlock(b, name, x, channels, 64 << stage, stride, bottleneck);
+      x = AddBlock(b, name, x, channels, 64 << stage, stride, options);
     }
   }
   x = b.Add("flatten", {b.Add("avgpool", {x}, GlobalAvgPoolOp{})}, FlattenOp{});

@@ -8,9 +8,6 @@
 namespace resnet_native::cpu {
 namespace {
 
-// With dynamic distribution over the threads, the last item of a layer costs 1 / kItemsPerThread of it at
-// most.
-constexpr int64_t kItemsPerThread = 8;
 constexpr int64_t kMaxPixelsPerBlock = 448;
 
 // What one output pixel reads of the input.
@@ -51,35 +48,6 @@ void RunPart(const PackedFilters& filters, const Tiling& tiling, const ConvItem&
   }
 }
 
-// The weights of a panel are used by all pixels while they are near.
-void RunPanelByPanel(const PackedFilters& filters, const Tiling& tiling, const ConvItem& item,
-                     const char* const* pixels, const ConvOutput& output) {
-  const std::vector<SumPart>& parts = filters.parts();
-  for (size_t i = 0; i < parts.size(); ++i) {
-    for (int64_t p = item.first_panel; p < item.last_panel; ++p) {
-      const Panel& panel = filters.panels()[p];
-      const bool last_panel = p + 1 == item.last_panel;
-      const Panel& next = filters.panels()[last_panel ? item.first_panel : p + 1];
-      const SumPart& next_part = parts[last_panel && i + 1 < parts.size() ? i + 1 : i];
-      RunPart(filters, tiling, item, pixels, output, panel, parts[i], filters.Weights(next, next_part));
-    }
-  }
-}
-
-// Grouped filters are small, and each panel reads channels of its own, one cache line of a pixel: pixels are
-// what has to stay near.
-void RunTileByTile(const PackedFilters& filters, const Tiling& tiling, const ConvItem& item,
-                   const char* const* pixels, const ConvOutput& output) {
-  const SumPart& all = filters.parts().front();
-  for (int64_t t = item.first_tile; t < item.last_tile; ++t) {
-    for (int64_t p = item.first_panel; p < item.last_panel; ++p) {
-      const Panel& panel = filters.panels()[p];
-      RunPart(filters, tiling, {t, t + 1, p, p + 1}, pixels, output, panel, all, filters.Weights(panel, all));
-    }
-    pixels += (tiling.Begin(t + 1) - tiling.Begin(t)) * filters.taps();
-  }
-}
-
 }  // namespace
 
 Partition ChoosePartition(const PackedFilters& filters, const Tiling& tiling, int threads) {
@@ -99,10 +67,16 @@ Partition ChoosePartition(const PackedFilters& filters, const Tiling& tiling, in
 
 void RunConvItem(const PackedFilters& filters, const Tiling& tiling, const ConvItem& item,
                  const char* const* pixels, const ConvOutput& output) {
-  if (filters.grouped()) {
-    RunTileByTile(filters, tiling, item, pixels, output);
-  } else {
-    RunPanelByPanel(filters, tiling, item, pixels, output);
+  const std::vector<SumPart>& parts = filters.parts();
+  for (size_t i = 0; i < parts.size(); ++i) {
+    // The weights of a panel are used by all pixels while they are near.
+    for (int64_t p = item.first_panel; p < item.last_panel; ++p) {
+      const Panel& panel = filters.panels()[p];
+      const bool last_panel = p + 1 == item.last_panel;
+      const Panel& next = filters.panels()[last_panel ? item.first_panel : p + 1];
+      const SumPart& next_part = parts[last_panel && i + 1 < parts.size() ? i + 1 : i];
+      RunPart(filters, tiling, item, pixels, output, panel, parts[i], filters.Weights(next, next_part));
+    }
   }
 }
 

@@ -9,6 +9,10 @@
 
 namespace resnet_native::cpu {
 
+// With dynamic distribution over the threads, the last item of a layer costs 1 / kItemsPerThread of it at
+// most.
+constexpr int64_t kItemsPerThread = 8;
+
 // Output pixels cut into tiles of nearly equal size, none larger than the kernels take: no tile is left with
 // one pixel.
 struct Tiling {

@@ -7,6 +7,7 @@ namespace {
 
 void AddRows(std::vector<KernelRow>& rows, const KernelsOfRow& kernels, DType dtype, Features needs) {
   rows.push_back({&kernels.conv, dtype, needs});
+  rows.push_back({&kernels.grouped, dtype, needs});
   rows.push_back({&kernels.winograd, dtype, needs});
   rows.push_back({&kernels.pool, dtype, needs});
   rows.push_back({&kernels.elementwise, dtype, needs});
@@ -54,6 +55,7 @@ KernelTable::KernelTable(Features features) {
     KernelSet& set = (*this)[row.dtype];
     std::visit(Overloaded{
                    [&](const ConvKernels* kernels) { set.conv = kernels; },
+                   [&](const GroupedKernels* kernels) { set.grouped = kernels; },
                    [&](const TileConvKernels* kernels) { set.tiles = kernels; },
                    [&](const WinogradKernels* kernels) { set.winograd = kernels; },
                    [&](const PoolKernels* kernels) { set.pool = kernels; },

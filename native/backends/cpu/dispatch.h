@@ -14,8 +14,8 @@ namespace resnet_native::cpu {
 // and what the machine must have. A new data type, algorithm or tile unit is a struct in kernels.h and rows
 // in dispatch.cc.
 struct KernelRow {
-  std::variant<const ConvKernels*, const TileConvKernels*, const WinogradKernels*, const PoolKernels*,
-               const ElementwiseKernels*, const PeakKernels*, const Int8Kernels*>
+  std::variant<const ConvKernels*, const GroupedKernels*, const TileConvKernels*, const WinogradKernels*,
+               const PoolKernels*, const ElementwiseKernels*, const PeakKernels*, const Int8Kernels*>
       kernels;
   DType dtype;
   Features needs;
@@ -27,6 +27,7 @@ const std::vector<KernelRow>& KernelRows();
 // The kernels that work on one data type.
 struct KernelSet {
   const ConvKernels* conv = nullptr;
+  const GroupedKernels* grouped = nullptr;
   const WinogradKernels* winograd = nullptr;
   const PoolKernels* pool = nullptr;
   const ElementwiseKernels* elementwise = nullptr;
@@ -35,7 +36,7 @@ struct KernelSet {
   const Int8Kernels* int8 = nullptr;       // of kInt8, which has no others but pool
 
   // Whether a network can be computed with them.
-  bool IsComplete() const { return int8 || (conv && pool && elementwise); }
+  bool IsComplete() const { return int8 || (conv && grouped && pool && elementwise); }
 };
 
 // The kernels that a plan is made of, by the data type that they work on.

@@ -1,22 +1,11 @@
 #include "native/backends/cpu/packed_filters.h"
 
 #include <algorithm>
-#include <bit>
 
 #include "native/backends/cpu/cpu_info.h"
 #include "native/bfloat16.h"
 
 namespace resnet_native::cpu {
-namespace {
-
-// The grouped kernels take a vector of channels that holds whole groups, each with as many outputs as inputs.
-bool FitsGroupedKernels(const FilterSource& source, int lanes) {
-  const auto group = static_cast<uint64_t>(source.in_channels / source.groups);
-  return source.groups > 1 && source.in_channels == source.out_channels &&
-         group <= static_cast<uint64_t>(lanes) && std::has_single_bit(group);
-}
-
-}  // namespace
 
 FilterSource FiltersOf(const Conv2dOp& op) {
   return {op.filters,         op.bias,           op.in_channels, op.out_channels, op.groups,
@@ -28,40 +17,26 @@ FilterSource FiltersOf(const LinearOp& op) { return {op.filters, op.bias, op.in_
 PackedFilters::PackedFilters(const FilterSource& source, DType dtype, const ConvKernels& kernels,
                              ThreadPool& pool)
     : dtype_(dtype) {
-  grouped_ = FitsGroupedKernels(source, kernels.lanes);
   const int64_t in_per_group = source.in_channels / source.groups;
   lanes_ = kernels.lanes;
   taps_ = source.taps();
   channels_ = in_per_group * (source.join_columns ? source.kernel_w : 1);
-  depth_ = grouped_ ? 1 : kernels.depth;
+  depth_ = kernels.depth;
   steps_ = CeilDiv(channels_, depth_);
-  if (grouped_) {
-    kernels_per_row_ = max_pixels_ = kernels.grouped_max_pixels;
-    kernels_ = kernels.grouped_table + std::countr_zero(static_cast<uint64_t>(in_per_group)) * max_pixels_;
-    MakeGroupedPanels(source);
-    parts_ = {{0, taps_, 0, channels_}};
+  kernels_ = kernels.table;
+  kernels_per_row_ = kernels.max_pixels[0];
+  MakePanels(source, kernels.max_blocks);
+  max_pixels_ = kernels.max_pixels[panels_[0].blocks - 1];
+  if (kernels.resumes) {
+    MakeParts();
   } else {
-    kernels_ = kernels.table;
-    kernels_per_row_ = kernels.max_pixels[0];
-    MakePanels(source, kernels.max_blocks);
-    max_pixels_ = kernels.max_pixels[panels_[0].blocks - 1];
-    if (kernels.resumes) {
-      MakeParts();
-    } else {
-      parts_ = {{0, taps_, 0, channels_}};
-    }
+    parts_ = {{0, taps_, 0, channels_}};
   }
-  description_ = std::string(grouped_ ? "grouped " : "direct ") + std::to_string(max_pixels_) + "x" +
-                 std::to_string(lanes_ * panels_[0].blocks) + " " + kernels.isa;
+  description_ = "direct " + std::to_string(max_pixels_) + "x" + std::to_string(lanes_ * panels_[0].blocks) +
+                 " " + kernels.isa;
   const Panel& last = panels_.back();
   packed_ = AlignedBuffer(static_cast<size_t>((last.bias + Width(last)) * kWordBytes));
   pool.ParallelFor(static_cast<int64_t>(panels_.size()), [&](int64_t i, int) { Pack(source, panels_[i]); });
-}
-
-void PackedFilters::MakeGroupedPanels(const FilterSource& source) {
-  for (int64_t first = 0; first < source.out_channels; first += lanes_) {
-    AddPanel(first, first, std::min<int64_t>(lanes_, source.out_channels - first));
-  }
 }
 
 void PackedFilters::MakePanels(const FilterSource& source, int max_blocks) {

@@ -54,8 +54,6 @@ class PackedFilters {
 
   const std::vector<Panel>& panels() const { return panels_; }
   const std::vector<SumPart>& parts() const { return parts_; }
-  // Each panel holds whole groups and reads no other channels than theirs.
-  bool grouped() const { return grouped_; }
   int64_t taps() const { return taps_; }
   int64_t channels() const { return channels_; }
   int max_pixels() const { return max_pixels_; }
@@ -79,7 +77,6 @@ class PackedFilters {
  private:
   static constexpr int64_t kWordBytes = 4;
 
-  void MakeGroupedPanels(const FilterSource& source);
   void MakePanels(const FilterSource& source, int max_blocks);
   void AddPanel(int64_t first_out, int64_t first_in, int64_t channels);
   void MakeParts();
@@ -90,7 +87,6 @@ class PackedFilters {
   void StoreWeight(float value, int64_t index, float* word) const;
 
   const DType dtype_;
-  bool grouped_;
   int depth_, lanes_, max_pixels_;
   const ConvKernel* kernels_;  // a row for each number of vectors
   int kernels_per_row_;

@@ -13,7 +13,7 @@
 namespace resnet_native::cpu::testing {
 namespace {
 
-constexpr KernelsOfRow kEmulated = MakeKernels<Float32Dot<SimdGeneric<16>>, 24, 4, 16>();
+constexpr KernelsOfRow kEmulated = MakeKernels<Float32Dot<SimdGeneric<16>>, 24, 4, 14>();
 
 // Floats behind a result that no step may write.
 constexpr size_t kGuard = 64;
@@ -80,8 +80,8 @@ std::vector<IsaCase> AllIsas() {
     if (HasIsa(isa)) cases.back().kernels = KernelTable(FeaturesFor(isa));
   }
   cases.push_back({"emulated", {}, true});
-  cases.back().kernels[DType::kFloat32] = {&kEmulated.conv, &kEmulated.winograd, &kEmulated.pool,
-                                           &kEmulated.elementwise};
+  cases.back().kernels[DType::kFloat32] = {&kEmulated.conv, &kEmulated.grouped, &kEmulated.winograd,
+                                           &kEmulated.pool, &kEmulated.elementwise};
   return cases;
 }
 

@@ -4,7 +4,7 @@
 
 namespace resnet_native::cpu {
 
-constexpr KernelsOfRow kFloat32Avx2 = MakeKernels<Float32Dot<SimdAvx2>, 12, 2, 8>();
-constexpr KernelsOfRow kBfloat16Avx2 = MakeKernels<WidenedBfloat16Dot<SimdAvx2>, 8, 2, 6>();
+constexpr KernelsOfRow kFloat32Avx2 = MakeKernels<Float32Dot<SimdAvx2>, 12, 2, 10>();
+constexpr KernelsOfRow kBfloat16Avx2 = MakeKernels<WidenedBfloat16Dot<SimdAvx2>, 8, 2, 10>();
 
 }  // namespace resnet_native::cpu

@@ -4,7 +4,7 @@
 
 namespace resnet_native::cpu {
 
-constexpr KernelsOfRow kFloat32Avx512 = MakeKernels<Float32Dot<SimdAvx512>, 24, 4, 16>();
+constexpr KernelsOfRow kFloat32Avx512 = MakeKernels<Float32Dot<SimdAvx512>, 24, 4, 14>();
 constexpr KernelsOfRow kBfloat16Avx512 = MakeKernels<WidenedBfloat16Dot<SimdAvx512>, 24, 2, 14>();
 
 }  // namespace resnet_native::cpu

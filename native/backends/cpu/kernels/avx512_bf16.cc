@@ -4,6 +4,6 @@
 
 namespace resnet_native::cpu {
 
-constexpr KernelsOfRow kBfloat16Avx512Bf16 = MakeKernels<Bfloat16Dot<SimdAvx512Bf16>, 24, 4, 16>();
+constexpr KernelsOfRow kBfloat16Avx512Bf16 = MakeKernels<Bfloat16Dot<SimdAvx512Bf16>, 24, 4, 14>();
 
 }  // namespace resnet_native::cpu

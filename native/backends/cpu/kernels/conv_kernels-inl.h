@@ -1,5 +1,4 @@
-#include "native/backends/cpu/kernels/kernels.h"
-#include "native/backends/cpu/kernels/storage-inl.h"
+#include "native/backends/cpu/kernels/accumulators-inl.h"
 
 // Micro-kernels of convolution over a way to multiply, Dot, which knows
 //   Simd, Storage  vectors of floats, and how the elements of x, y and the residual come into them
@@ -11,8 +10,6 @@
 
 namespace resnet_native::cpu {
 namespace {
-
-#define RESNET_NATIVE_UNROLL _Pragma("GCC unroll 16")
 
 template <class V>
 struct Float32Dot {
@@ -32,74 +29,6 @@ struct Float32Dot {
   }
   static inline __attribute__((always_inline)) T MulAdd(T factor, T weights, T sum) {
     return V::MulAdd(factor, weights, sum);
-  }
-};
-
-// The sums of a tile. They live in registers from the first to the last tap.
-template <class Storage, int kPixels, int kBlocks>
-struct Accumulators {
-  using V = typename Storage::Simd;
-  using T = typename V::T;
-  using Element = typename Storage::Element;
-  T sum[kPixels][kBlocks];
-
-  inline __attribute__((always_inline)) void StartFromBias(const float* bias) {
-    RESNET_NATIVE_UNROLL for (int b = 0; b < kBlocks; ++b) {
-      const T start = V::Load(bias + b * V::kLanes);
-      RESNET_NATIVE_UNROLL for (int i = 0; i < kPixels; ++i) sum[i][b] = start;
-    }
-  }
-
-  inline __attribute__((always_inline)) void StartFromPartialSums(const ConvTile& tile) {
-    ForEach(tile, [&](int i, int b, Element* y, const Element*) { sum[i][b] = LoadBlock(tile, b, y); });
-  }
-
-  inline __attribute__((always_inline)) void AddResidual(const ConvTile& tile) {
-    ForEach(tile, [&](int i, int b, Element*, const Element* residual) {
-      sum[i][b] = V::Add(sum[i][b], LoadBlock(tile, b, residual));
-    });
-  }
-
-  inline __attribute__((always_inline)) void Relu() {
-    RESNET_NATIVE_UNROLL for (int i = 0; i < kPixels; ++i) {
-      RESNET_NATIVE_UNROLL for (int b = 0; b < kBlocks; ++b) sum[i][b] = V::Relu(sum[i][b]);
-    }
-  }
-
-  inline __attribute__((always_inline)) void Store(const ConvTile& tile) {
-    if (sizeof(Element) == sizeof(float) || tile.float_y) {
-      StoreAs<Float32Storage<V>>(tile);
-    } else {
-      StoreAs<Storage>(tile);
-    }
-  }
-
- private:
-  template <class Result>
-  inline __attribute__((always_inline)) void StoreAs(const ConvTile& tile) {
-    ForEach<typename Result::Element>(
-        tile, [&](int i, int b, typename Result::Element* y, const typename Result::Element*) {
-          if (IsWhole(tile, b)) {
-            Result::Store(y, sum[i][b]);
-          } else {
-            Result::StorePartial(y, sum[i][b], tile.last_lanes);
-          }
-        });
-  }
-  static inline __attribute__((always_inline)) bool IsWhole(const ConvTile& tile, int b) {
-    return b + 1 < kBlocks || tile.last_lanes == V::kLanes;
-  }
-  static inline __attribute__((always_inline)) T LoadBlock(const ConvTile& tile, int b, const Element* p) {
-    return IsWhole(tile, b) ? Storage::Load(p) : Storage::LoadPartial(p, tile.last_lanes);
-  }
-  template <class E = Element, class Body>
-  static inline __attribute__((always_inline)) void ForEach(const ConvTile& tile, Body body) {
-    RESNET_NATIVE_UNROLL for (int i = 0; i < kPixels; ++i) {
-      RESNET_NATIVE_UNROLL for (int b = 0; b < kBlocks; ++b) {
-        const int64_t offset = i * tile.y_stride + b * V::kLanes;
-        body(i, b, static_cast<E*>(tile.y) + offset, static_cast<const E*>(tile.residual) + offset);
-      }
-    }
   }
 };
 
@@ -162,59 +91,6 @@ void ConvTileKernel(const ConvTile& tile) {
   acc.Store(tile);
 }
 
-// Each lane has its own filters: for every channel j of the group, lane l takes channel j of the group that l
-// is in.
-template <class Storage, int kGroup, int kIndex = 0>
-inline __attribute__((always_inline)) typename Storage::T GroupMultiplyAdd(
-    const typename Storage::Element* pixel, typename Storage::T x, const typename Storage::T (&w)[kGroup],
-    typename Storage::T sum) {
-  using V = typename Storage::Simd;
-  if constexpr (kIndex == kGroup) {
-    return sum;
-  } else {
-    typename V::T value;
-    if constexpr (kGroup == V::kLanes) {
-      value = Storage::Broadcast(pixel + kIndex);
-    } else {
-      value = V::template InGroup<kGroup, kIndex>(x);
-    }
-    return GroupMultiplyAdd<Storage, kGroup, kIndex + 1>(pixel, x, w, V::MulAdd(value, w[kIndex], sum));
-  }
-}
-
-template <class Storage, int kGroup, int kPixels>
-void GroupedTileKernel(const ConvTile& tile) {
-  using V = typename Storage::Simd;
-  using T = typename V::T;
-  Accumulators<Storage, kPixels, 1> acc;
-  acc.StartFromBias(tile.bias);
-  const auto* weights = static_cast<const float*>(tile.weights);
-  for (int64_t tap = 0; tap < tile.taps; ++tap, weights += kGroup * V::kLanes) {
-    T w[kGroup];
-    RESNET_NATIVE_UNROLL for (int j = 0; j < kGroup; ++j) w[j] = V::Load(weights + j * V::kLanes);
-    RESNET_NATIVE_UNROLL for (int i = 0; i < kPixels; ++i) {
-      const auto* pixel = reinterpret_cast<const typename Storage::Element*>(tile.pixels[tap * kPixels + i]) +
-                          tile.first_channel;
-      const T x =
-          tile.last_lanes == V::kLanes ? Storage::Load(pixel) : Storage::LoadPartial(pixel, tile.last_lanes);
-      acc.sum[i][0] = GroupMultiplyAdd<Storage, kGroup>(pixel, x, w, acc.sum[i][0]);
-    }
-  }
-  if (tile.residual) acc.AddResidual(tile);
-  if (tile.relu) acc.Relu();
-  acc.Store(tile);
-}
-
-// Tables of instantiations: for 1, 2, … kMaxPixels pixels (and blocks, and group sizes).
-template <int... kValues>
-struct Sequence {};
-template <int kCount, int... kValues>
-struct MakeSequence : MakeSequence<kCount - 1, kCount, kValues...> {};
-template <int... kValues>
-struct MakeSequence<0, kValues...> {
-  using Type = Sequence<kValues...>;
-};
-
 template <int kMaxPixels, int kRows>
 struct TileTable {
   ConvKernel kernel[kRows][kMaxPixels];
@@ -237,23 +113,10 @@ constexpr auto MakeConvTable(Sequence<kBlocks...>) {
   return table;
 }
 
-template <class Storage, int kGroup, int kMaxPixels, int kRows, int... kPixels>
-constexpr void FillGroups(TileTable<kMaxPixels, kRows>& table, Sequence<kPixels...> pixels, int row = 0) {
-  ((table.kernel[row][kPixels - 1] = GroupedTileKernel<Storage, kGroup, kPixels>), ...);
-  if constexpr (kGroup * 2 <= Storage::Simd::kLanes) FillGroups<Storage, kGroup * 2>(table, pixels, row + 1);
-}
-
-constexpr int Log2(int value) { return value <= 1 ? 0 : 1 + Log2(value / 2); }
-
-template <class Dot, int kSums, int kMaxBlocks, int kGroupedMaxPixels>
+template <class Dot, int kSums, int kMaxBlocks>
 struct ConvTables {
   using V = typename Dot::Simd;
   static constexpr auto kConv = MakeConvTable<Dot, kSums>(typename MakeSequence<kMaxBlocks>::Type());
-  static constexpr auto kGrouped = [] {
-    TileTable<kGroupedMaxPixels, Log2(V::kLanes) + 1> table{};
-    FillGroups<typename Dot::Storage, 1>(table, typename MakeSequence<kGroupedMaxPixels>::Type());
-    return table;
-  }();
   static constexpr ConvKernels kKernels{
       V::kIsa,
       Dot::kDepth,
@@ -261,9 +124,7 @@ struct ConvTables {
       V::kLanes,
       kMaxBlocks,
       {kTilePixels<kSums, 1>, kTilePixels<kSums, 2>, kTilePixels<kSums, 3>, kTilePixels<kSums, 4>},
-      &kConv.kernel[0][0],
-      kGroupedMaxPixels,
-      &kGrouped.kernel[0][0]};
+      &kConv.kernel[0][0]};
 };
 
 }  // namespace

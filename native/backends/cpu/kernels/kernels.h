@@ -14,22 +14,24 @@
 
 namespace resnet_native::cpu {
 
-// A tile of output pixels × output channels: what one call of a micro-kernel computes. `y` and `residual`
-// point to the tile's first pixel and channel.
-struct ConvTile {
-  const char* const* pixels;  // [taps][pixels of the tile]: channel 0 of the input pixel under each tap
-  int64_t first_channel;      // added to each of them: where the group, or the part of the channels, begins
-  int64_t taps, channels;     // the sum runs over taps × channels
-  const void*
-      weights;        // [taps][channels / depth][blocks × lanes][depth]; grouped: float [taps][group][lanes]
-  const float* bias;  // [blocks × lanes] or null: the sums go on from what y holds
+// Where the sums of a tile go. `y` and `residual` point to the tile's first pixel and channel.
+struct TileResult {
   const void* residual;  // null: none
   void* y;
   int64_t y_stride;  // from one pixel to the next, in y and residual
-  int last_lanes;    // channels that are stored of the last block
+  int last_lanes;    // channels that are stored of the last vector
   bool relu;
-  bool float_y;          // y is float whatever the data type is
-  const char* prefetch;  // every four steps of the sum, this many cache lines are fetched from here on
+  bool float_y;  // y is float whatever the data type is
+};
+
+// A tile of output pixels × output channels: what one call of a micro-kernel computes.
+struct ConvTile : TileResult {
+  const char* const* pixels;  // [taps][pixels of the tile]: channel 0 of the input pixel under each tap
+  int64_t first_channel;      // added to each of them: where the group, or the part of the channels, begins
+  int64_t taps, channels;     // the sum runs over taps × channels
+  const void* weights;        // [taps][channels / depth][blocks × lanes][depth]
+  const float* bias;          // [blocks × lanes] or null: the sums go on from what y holds
+  const char* prefetch;       // every four steps of the sum, this many cache lines are fetched from here on
   int prefetch_lines;
 };
 
@@ -44,11 +46,29 @@ struct ConvKernels {
   int lanes, max_blocks;
   int max_pixels[4];        // of a tile of 1, 2, … max_blocks vectors
   const ConvKernel* table;  // [max_blocks][max_pixels[0]]
+};
 
-  // Convolution with as many input as output channels in each group. A tile is one vector of channels, which
-  // holds whole groups: table[log2(group)][pixels - 1], for groups of 1, 2, … lanes.
-  int grouped_max_pixels;
-  const ConvKernel* grouped_table;
+// A stretch of one output row × one vector of channels, for filters of three columns in groups that the
+// vector holds whole.
+struct GroupedTile : TileResult {
+  const char* const* pixels;   // channel 0 of the input pixels under the filters' first row, left to right
+  int64_t pixel_pitch;         // from them to those under the next row
+  int64_t rows, channels;      // of the filters
+  int64_t first_channel;       // of the vector
+  const int32_t* group_lanes;  // [lanes] the first lane of each lane's group
+  const float* weights;        // [rows][channels][3][lanes]
+  const float* bias;           // [lanes]
+  const char* const* next_pixels;  // the same stretch of a row that is wanted soon, or null
+};
+
+using GroupedKernel = void (*)(const GroupedTile& tile);
+
+// The sum goes over rows, channels and columns of the filters, whatever the tile.
+struct GroupedKernels {
+  const char* isa;
+  int lanes, max_columns;
+  // [several groups, one][stride - 1][columns - 1] for strides 1 and 2.
+  const GroupedKernel* table;
 };
 
 // Up to 32 output channels, whose weights lie together.
@@ -152,6 +172,7 @@ struct ElementwiseKernels {
 // All that an instruction set does with one data type.
 struct KernelsOfRow {
   ConvKernels conv;
+  GroupedKernels grouped;
   WinogradKernels winograd;
   PoolKernels pool;
   ElementwiseKernels elementwise;

@@ -4,7 +4,7 @@
 
 namespace resnet_native::cpu {
 
-constexpr KernelsOfRow kFloat32Neon = MakeKernels<Float32Dot<SimdNeon>, 24, 2, 12>();
-constexpr KernelsOfRow kBfloat16Neon = MakeKernels<WidenedBfloat16Dot<SimdNeon>, 20, 2, 10>();
+constexpr KernelsOfRow kFloat32Neon = MakeKernels<Float32Dot<SimdNeon>, 24, 2, 14>();
+constexpr KernelsOfRow kBfloat16Neon = MakeKernels<WidenedBfloat16Dot<SimdNeon>, 20, 2, 14>();
 
 }  // namespace resnet_native::cpu

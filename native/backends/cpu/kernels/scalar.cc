@@ -4,7 +4,7 @@
 
 namespace resnet_native::cpu {
 
-constexpr KernelsOfRow kFloat32Scalar = MakeKernels<Float32Dot<SimdGeneric<4>>, 12, 2, 8>();
-constexpr KernelsOfRow kBfloat16Scalar = MakeKernels<WidenedBfloat16Dot<SimdGeneric<4>>, 8, 2, 6>();
+constexpr KernelsOfRow kFloat32Scalar = MakeKernels<Float32Dot<SimdGeneric<4>>, 12, 2, 10>();
+constexpr KernelsOfRow kBfloat16Scalar = MakeKernels<WidenedBfloat16Dot<SimdGeneric<4>>, 8, 2, 10>();
 
 }  // namespace resnet_native::cpu

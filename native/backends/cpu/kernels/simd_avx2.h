@@ -13,6 +13,7 @@ struct SimdAvx2 {
   static constexpr const char* kIsa = "avx2";
   static constexpr int kLanes = 8;
   using T = __m256;
+  using Index = __m256i;
 
   static inline __attribute__((always_inline)) T Zero() { return _mm256_setzero_ps(); }
   static inline __attribute__((always_inline)) T Load(const float* p) { return _mm256_loadu_ps(p); }
@@ -70,13 +71,14 @@ struct SimdAvx2 {
     for (int64_t i = 0; i < count; ++i) p[i] = halves[i];
   }
 
-  template <int kGroup, int kIndex>
-  static inline __attribute__((always_inline)) T InGroup(T v) {
-    static_assert(kGroup == 1 || kGroup == 2 || kGroup == 4 || kGroup == 8);
-    if constexpr (kGroup == 2) return _mm256_permute_ps(v, kIndex == 0 ? 0xa0 : 0xf5);
-    if constexpr (kGroup == 4) return _mm256_permute_ps(v, kIndex * 0x55);
-    if constexpr (kGroup == 8) return _mm256_permutevar8x32_ps(v, _mm256_set1_epi32(kIndex));
-    return v;
+  static inline __attribute__((always_inline)) Index LoadIndex(const int32_t* p) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  }
+  static inline __attribute__((always_inline)) Index NextIndex(Index index) {
+    return _mm256_add_epi32(index, _mm256_set1_epi32(1));
+  }
+  static inline __attribute__((always_inline)) T Permute(T v, Index index) {
+    return _mm256_permutevar8x32_ps(v, index);
   }
 
   static inline void Transpose(const float* x, int64_t x_stride, float* y, int64_t y_stride) {

@@ -14,6 +14,7 @@ struct SimdAvx512 {
   static constexpr const char* kIsa = "avx512";
   static constexpr int kLanes = 16;
   using T = __m512;
+  using Index = __m512i;
 
   static inline __attribute__((always_inline)) T Zero() { return _mm512_setzero_ps(); }
   static inline __attribute__((always_inline)) T Load(const float* p) { return _mm512_loadu_ps(p); }
@@ -65,17 +66,14 @@ struct SimdAvx512 {
     _mm256_mask_storeu_epi16(p, Mask(count), ToBfloat16(v));
   }
 
-  template <int kGroup, int kIndex>
-  static inline __attribute__((always_inline)) T InGroup(T v) {
-    static_assert(kGroup == 1 || kGroup == 2 || kGroup == 4 || kGroup == 8 || kGroup == 16);
-    if constexpr (kGroup == 2) return _mm512_permute_ps(v, kIndex == 0 ? 0xa0 : 0xf5);
-    if constexpr (kGroup == 4) return _mm512_permute_ps(v, kIndex * 0x55);
-    if constexpr (kGroup == 8) {
-      const __m512i upper = _mm512_set_epi32(8, 8, 8, 8, 8, 8, 8, 8, 0, 0, 0, 0, 0, 0, 0, 0);
-      return _mm512_permutexvar_ps(_mm512_add_epi32(upper, _mm512_set1_epi32(kIndex)), v);
-    }
-    if constexpr (kGroup == 16) return _mm512_permutexvar_ps(_mm512_set1_epi32(kIndex), v);
-    return v;
+  static inline __attribute__((always_inline)) Index LoadIndex(const int32_t* p) {
+    return _mm512_loadu_si512(p);
+  }
+  static inline __attribute__((always_inline)) Index NextIndex(Index index) {
+    return _mm512_add_epi32(index, _mm512_set1_epi32(1));
+  }
+  static inline __attribute__((always_inline)) T Permute(T v, Index index) {
+    return _mm512_permutexvar_ps(index, v);
   }
 
   // Four 4 × 4 blocks at a time: columns are gathered by shuffles inside the 128-bit parts, then the parts

@@ -12,7 +12,8 @@
 //   LoadBytes, LoadBytesPartial: uint8 to float
 //   LoadBfloat16, StoreBfloat16 (rounded to nearest even, NaN stays NaN) and their Partial
 //   LowerHalf, UpperHalf: of each lane's bits, as the bfloat16 that it is
-//   InGroup<kGroup, kIndex>: in each group of kGroup lanes, all become the group's lane kIndex
+//   Index, LoadIndex (from the number of a lane for each), NextIndex (the lane behind each), Permute (lane i
+//   becomes lane index[i])
 //   Transpose: a block of kLanes × kLanes
 
 namespace resnet_native::cpu {
@@ -37,6 +38,7 @@ struct SimdGeneric {
   static constexpr int kLanes = kWidth;
   using T = typename FloatVector<kWidth>::T;
   using Bits = typename FloatVector<kWidth>::Bits;
+  using Index = Bits;
 
   static inline __attribute__((always_inline)) T Zero() { return T{}; }
   static inline __attribute__((always_inline)) T Load(const float* p) {
@@ -102,10 +104,15 @@ struct SimdGeneric {
     }
   }
 
-  template <int kGroup, int kIndex>
-  static inline __attribute__((always_inline)) T InGroup(T v) {
+  static inline __attribute__((always_inline)) Index LoadIndex(const int32_t* p) {
+    Index index;
+    __builtin_memcpy(&index, p, sizeof index);
+    return index;
+  }
+  static inline __attribute__((always_inline)) Index NextIndex(Index index) { return index + 1; }
+  static inline __attribute__((always_inline)) T Permute(T v, Index index) {
     T result;
-    for (int i = 0; i < kWidth; ++i) result[i] = v[i / kGroup * kGroup + kIndex];
+    for (int i = 0; i < kWidth; ++i) result[i] = v[index[i]];
     return result;
   }
 

@@ -13,6 +13,7 @@ struct SimdNeon {
   static constexpr const char* kIsa = "neon";
   static constexpr int kLanes = 4;
   using T = float32x4_t;
+  using Index = uint8x16_t;
 
   static inline __attribute__((always_inline)) T Zero() { return vdupq_n_f32(0.0f); }
   static inline __attribute__((always_inline)) T Load(const float* p) { return vld1q_f32(p); }
@@ -71,12 +72,16 @@ struct SimdNeon {
     for (int64_t i = 0; i < count; ++i) p[i] = halves[i];
   }
 
-  template <int kGroup, int kIndex>
-  static inline __attribute__((always_inline)) T InGroup(T v) {
-    static_assert(kGroup == 1 || kGroup == 2 || kGroup == 4);
-    if constexpr (kGroup == 2) return kIndex == 0 ? vtrn1q_f32(v, v) : vtrn2q_f32(v, v);
-    if constexpr (kGroup == 4) return vdupq_laneq_f32(v, kIndex);
-    return v;
+  // Of bytes: those of lane i are 4 i … 4 i + 3.
+  static inline __attribute__((always_inline)) Index LoadIndex(const int32_t* p) {
+    const uint32x4_t lanes = vreinterpretq_u32_s32(vld1q_s32(p));
+    return vreinterpretq_u8_u32(vmlaq_n_u32(vdupq_n_u32(0x03020100), lanes, 0x04040404));
+  }
+  static inline __attribute__((always_inline)) Index NextIndex(Index index) {
+    return vaddq_u8(index, vdupq_n_u8(4));
+  }
+  static inline __attribute__((always_inline)) T Permute(T v, Index index) {
+    return vreinterpretq_f32_u8(vqtbl1q_u8(vreinterpretq_u8_f32(v), index));
   }
 
   static inline void Transpose(const float* x, int64_t x_stride, float* y, int64_t y_stride) {

@@ -1,5 +1,6 @@
 #include "native/backends/cpu/steps/conv_step.h"
 #include "native/backends/cpu/steps/elementwise_steps.h"
+#include "native/backends/cpu/steps/grouped_conv_step.h"
 #include "native/backends/cpu/steps/pool_steps.h"
 #include "native/backends/cpu/steps/stem_step.h"
 #include "native/backends/cpu/steps/tile_conv_step.h"
@@ -27,6 +28,9 @@ std::unique_ptr<Step> MakeStep(const Op& op, bool from_input, const StepTypes& t
             if (from_input) return std::make_unique<StemStep>(op, types.y, options);
             if (const auto tile = ChooseWinograd(op, options.usual_y, options.memory)) {
               return std::make_unique<WinogradStep>(op, *tile, types.x, options);
+            }
+            if (GroupedConvStep::Fits(op, *options.kernels[types.x].grouped)) {
+              return std::make_unique<GroupedConvStep>(op, types.x, options);
             }
             return std::make_unique<ConvStep>(op, types.x, options);
           },
