@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,8 @@ struct IsaCase {
   std::string name;
   KernelTable kernels;
   bool available = false;
+
+  friend void PrintTo(const IsaCase& isa, std::ostream* os) { *os << isa.name; }
 };
 std::vector<IsaCase> AllIsas();
 // Every row for bfloat16, with and without the instructions for it.

@@ -1,5 +1,6 @@
 #include "test/native/support/simulated_device.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstdlib>
 #include <cstring>
@@ -246,7 +247,7 @@ class SimulatedStream final : public cuda::Stream {
     const bool library = launch.kernel->name() == kLibraryCandidate;
     ComputeOnHost(launch.kernel->operation(), launch.operands, library ? Int8Way::kLibrary : Int8Way::kExact);
     // A workspace holds nothing from one launch to the next.
-    std::memset(launch.operands.workspace, kPoison, launch.kernel->workspace_bytes());
+    std::fill_n(static_cast<uint8_t*>(launch.operands.workspace), launch.kernel->workspace_bytes(), kPoison);
     if (behaviour.launch_microseconds > 0) {
       std::this_thread::sleep_for(std::chrono::microseconds(behaviour.launch_microseconds));
     }
