@@ -20,4 +20,17 @@ void CheckRequest(const Graph& graph, const RunRequest& request) {
   }
 }
 
+InputBatch PartOf(const InputBatch& batch, int64_t first, int64_t count) {
+  InputBatch part = batch;
+  part.images = batch.images + first;
+  part.n = count;
+  return part;
+}
+
+std::vector<const void*> ImagesIn(const void* data, int64_t n, int64_t image_bytes) {
+  std::vector<const void*> images;
+  for (int64_t i = 0; i < n; ++i) images.push_back(static_cast<const char*>(data) + i * image_bytes);
+  return images;
+}
+
 }  // namespace resnet_native

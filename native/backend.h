@@ -54,13 +54,22 @@ struct CompileOptions {
   std::string cache_folder;    // where measured choices of kernels are kept; empty: nowhere
 };
 
-// A batch as the user brought it: n × h × w × c elements in the layout named, uint8 (NHWC only) or float32.
+// A batch as the user brought it: n images of h × w × c elements in the layout named, uint8 (NHWC only) or
+// float32. Each may lie anywhere, so that requests which came one by one run together without a copy.
 struct InputBatch {
-  const void* data = nullptr;
+  const void* const* images = nullptr;
   DType dtype = DType::kFloat32;
   Layout layout = Layout::kNhwc;
   int64_t n = 0, h = 0, w = 0, c = 0;
+
+  int64_t image_bytes() const { return h * w * c * ElementBytes(dtype); }
 };
+
+// The same, of the images [first, first + count). Shares the array of pointers.
+InputBatch PartOf(const InputBatch& batch, int64_t first, int64_t count);
+
+// Where the images are that lie one after the other: what InputBatch::images points to.
+std::vector<const void*> ImagesIn(const void* data, int64_t n, int64_t image_bytes);
 
 struct RunRequest {
   InputBatch input;

@@ -6,6 +6,10 @@
 #include <system_error>
 #include <unordered_map>
 
+#ifdef __linux__
+#include <sys/resource.h>
+#endif
+
 namespace resnet_native {
 namespace {
 
@@ -39,6 +43,16 @@ bool IsDeviceLost(const std::exception_ptr& error) {
 
 std::exception_ptr Aborted() {
   return std::make_exception_ptr(Error(ErrorCode::kAborted, "the run was cancelled"));
+}
+
+// Has the calling thread, and those that it starts from now on, give way to others. What the system refuses
+// costs no more than that.
+void GiveWay(int niceness) {
+#ifdef __linux__
+  if (niceness > 0) setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + niceness);
+#else
+  (void)niceness;
+#endif
 }
 
 }  // namespace
@@ -139,6 +153,7 @@ void Session::Cancel(RunId id) {
 }
 
 void Session::Serve(Context& context) {
+  GiveWay(options_.niceness);  // before the first run, in which a context starts its own threads
   while (const std::shared_ptr<Job> job = NextJob()) {
     if (std::exception_ptr lost = Execute(context, *job)) return LeavePool(std::move(lost));
   }

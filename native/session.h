@@ -16,6 +16,7 @@ namespace resnet_native {
 struct SessionOptions {
   int contexts = 0;  // how many runs at once on each plan; 0: as many as the plan says
   int max_batch = 32;
+  int niceness = 0;         // of the threads that compute, where threads have one (Linux)
   std::string description;  // the creator's own notes, for those who attach
 };
 

@@ -1,5 +1,4 @@
 import { Tensor } from '../tensor.js';
-import type { BatchMemory } from './batch-memory.js';
 import type { BatchReport, RunReport } from './batch-stats.js';
 import { rowsOf } from './lane-queue.js';
 import type { Results, Session } from './session.js';
@@ -37,16 +36,9 @@ export class Batch {
     if (this.waiting.size === 0) this.#controller.abort();
   }
 
-  async compute(session: Pick<Session, 'run'>, memory: BatchMemory): Promise<Results> {
-    const { signal } = this.#controller;
-    const [first, ...rest] = this.requests;
-    if (rest.length === 0) return session.run(first.tensor, { signal });
-    const input = await memory.assemble([first.tensor, ...rest.map(({ tensor }) => tensor)]);
-    try {
-      return await session.run(input, { signal });
-    } finally {
-      memory.giveBack(input);
-    }
+  compute(session: Pick<Session, 'run'>): Promise<Results> {
+    const tensors = this.requests.map(({ tensor }) => tensor);
+    return session.run(tensors, { signal: this.#controller.signal });
   }
 
   /** Of now. */

@@ -3,7 +3,6 @@ import { checkInteger, invalid } from '../is.js';
 import type { Tensor } from '../tensor.js';
 import { Batch, type Request } from './batch.js';
 import { checkBatch } from './batch-input.js';
-import { BatchMemory } from './batch-memory.js';
 import {
   type BatcherStats,
   type BatchReport,
@@ -69,7 +68,6 @@ export class Batcher {
   readonly #queue = new LaneQueue<Request>();
   readonly #stats = new StatsRecorder();
   readonly #limits: GrowthLimits;
-  readonly #memory: BatchMemory;
   readonly #running = new Set<Batch>();
   #dispatchPlanned = false;
   #delayTimer: NodeJS.Timeout | undefined;
@@ -98,7 +96,6 @@ export class Batcher {
     this.#onBatch = onBatch ?? (() => undefined);
     this.#workers = all.map((session) => this.#worker(session, deviceTurns.of(session.device))) as [Worker];
     this.#limits = new GrowthLimits(this.maxBatch);
-    this.#memory = new BatchMemory(this.#workers.reduce((sum, { turns }) => sum + turns.slots, 0));
   }
 
   /**
@@ -262,7 +259,7 @@ export class Batcher {
     let settle: () => void;
     let failed = false;
     try {
-      const results = await batch.compute(session, this.#memory);
+      const results = await batch.compute(session);
       settle = () => this.#resolve(batch, results);
     } catch (error) {
       failed = true;

@@ -45,6 +45,11 @@ export interface CompileOptions {
   readonly memory?: (typeof MEMORY)[number] | undefined;
   /** How many runs may compute at once on each device. Default: the device's own number, CPU 1 and CUDA 2. */
   readonly contexts?: number | undefined;
+  /**
+   * From 0 to 19, on Linux: how far the threads that compute give way to others, the event loop's and those of other
+   * processes. Default 0, like all others; a server's models have 5.
+   */
+  readonly niceness?: number | undefined;
   /** The most bytes of device memory that the session may take on each GPU. Default: what there is. */
   readonly memoryBudget?: number | undefined;
   /**
@@ -59,6 +64,7 @@ export interface CompileOptions {
 const MAX_BATCH = 65_536;
 const MAX_THREADS = 1024;
 const MAX_CONTEXTS = 64;
+const MAX_NICENESS = 19;
 
 const OPTION_CHECKS: { readonly [Name in keyof CompileOptions]-?: (value: unknown) => unknown } = {
   device: (value) => value, // chooseDevices checks it
@@ -69,6 +75,7 @@ const OPTION_CHECKS: { readonly [Name in keyof CompileOptions]-?: (value: unknow
   autotune: (value) => checkOneOf('autotune', value, AUTOTUNE),
   memory: (value) => checkOneOf('memory', value, MEMORY),
   contexts: (value) => checkInteger('contexts', value, 1, MAX_CONTEXTS),
+  niceness: (value) => checkInteger('niceness', value, 0, MAX_NICENESS),
   memoryBudget: (value) => checkInteger('memoryBudget', value, 1),
   calibration: checkCalibrationImages,
   quantization: checkQuantizationOptions,
@@ -90,6 +97,7 @@ export async function compileModel(model: Compilable, options: CompileOptions = 
     threads = 0,
     memory = 'auto',
     contexts = 0,
+    niceness = 0,
     memoryBudget = 0,
   } = options;
   const chosen = await chosenDevices(options);
@@ -123,6 +131,7 @@ export async function compileModel(model: Compilable, options: CompileOptions = 
       memory,
       contexts,
       ...imageSize(transform),
+      niceness,
       memoryBudget,
       cacheFolder: cudaCacheFolder(),
       description: JSON.stringify(description),

@@ -27,6 +27,8 @@ export interface NativeCompileOptions {
   readonly memoryBudget: number;
   /** Where CUDA keeps what it measured; empty: nowhere. */
   readonly cacheFolder: string;
+  /** Of the threads that compute. */
+  readonly niceness: number;
   /** Kept with the session, for those who attach to it. */
   readonly description: string;
 }
@@ -57,7 +59,8 @@ export interface NativeStep {
 }
 
 export interface NativeInput {
-  readonly data: Uint8Array | Float32Array;
+  /** Of one type; each holds one or several images, and together they hold `n`. */
+  readonly parts: readonly (Uint8Array | Float32Array)[];
   readonly layout: 'NHWC' | 'NCHW';
   readonly n: number;
   readonly h: number;
@@ -125,6 +128,8 @@ export interface NativeAddon {
   measurePeak(threads: number): Promise<NativePeak>;
   /** Zeroed memory that sessions read in place. */
   allocate(bytes: number): ArrayBuffer;
+  /** Detaches a buffer that nobody needs any more, which frees its memory as soon as no run reads it. */
+  discard(buffer: ArrayBufferLike): void;
   /**
    * Pillow's bilinear antialiased resize to `resizedHeight` × `resizedWidth`, then a crop; zero outside the image.
    * `pixels` (RGB, HWC) is kept alive but not copied: the caller leaves it unchanged and attached until the promise

@@ -1,7 +1,7 @@
 import { AbortError, ResNetError } from '../errors.js';
 import { checkOptions, invalid } from '../is.js';
 import { Tensor } from '../tensor.js';
-import { checkBatch } from './batch-input.js';
+import { type BatchInput, checkBatch } from './batch-input.js';
 import type { NativeSession, NativeStep } from './native.js';
 
 export interface RunOptions {
@@ -98,13 +98,13 @@ export class Session {
 
   /**
    * Runs a batch: uint8 [n, h, w, c], which is normalised as the model's transform says but never resized, or float32,
-   * taken as already normalised, [n, c, h, w] or [n, h, w, c] as the tensor's layout says. The data is copied before
-   * `run` returns, unless it is memory of `Tensor.allocate`.
+   * taken as already normalised, [n, c, h, w] or [n, h, w, c] as the tensor's layout says. Its images may be in several
+   * tensors that are alike but for n. The data is copied before `run` returns, unless it is memory of `Tensor.allocate`.
    * @returns float32 tensors by output name, NCHW, with torch's shapes: `avgpool` [n, c, 1, 1], `logits` [n, classes].
    * @throws ResNetError `INVALID_ARGUMENT`, `INVALID_SHAPE`, `SESSION_CLOSED`, `OUT_OF_MEMORY`, `DEVICE_LOST`;
    * AbortError.
    */
-  async run(input: Tensor, options: RunOptions = {}): Promise<Results> {
+  async run(input: BatchInput, options: RunOptions = {}): Promise<Results> {
     const batch = checkBatch(input, this);
     const outputs = await this.#start('run', options, (id) => this.#native.run(id, batch));
     const tensors = outputs.map(({ data, shape }) => Tensor.fromFloat32(data, shape));
@@ -117,7 +117,7 @@ export class Session {
    * Runs a batch and tells the milliseconds of each step. Steps are timed one by one, so their sum is a little more than
    * a run takes. Throws what `run` throws.
    */
-  async profile(input: Tensor, options: RunOptions = {}): Promise<StepProfile[]> {
+  async profile(input: BatchInput, options: RunOptions = {}): Promise<StepProfile[]> {
     const batch = checkBatch(input, this);
     const times = await this.#start('profile', options, (id) => this.#native.profile(id, batch));
     return this.plan.map((step, i) => ({ ...step, ms: times[i] ?? 0 }));

@@ -1,4 +1,5 @@
 import { ResNetError } from '../errors.js';
+import type { BatchInput } from '../runtime/batch-input.js';
 import type { Compilable } from '../runtime/compilable.js';
 import { type CompileOptions, compileModel } from '../runtime/compile.js';
 import { chooseDevices } from '../runtime/devices.js';
@@ -23,9 +24,13 @@ export interface OpenSessionOptions extends CompileOptions {
   readonly onRestart: (event: RestartEvent) => void;
 }
 
+// The event loop has little to do, but others wait for it: health checks, and the requests of the next batch.
+const NICENESS = 5;
+
 /** @throws ResNetError what `compile` and `hostSession` throw. */
 export async function openSession(model: Compilable, options: OpenSessionOptions): Promise<ModelSession> {
-  const { isolate, onRestart, ...compileOptions } = options;
+  const { isolate, onRestart, ...others } = options;
+  const compileOptions = { ...others, niceness: others.niceness ?? NICENESS };
   const { devices } = await chooseDevices(compileOptions.device ?? 'auto');
   if (!(isolate ?? devices[0].id.startsWith('cuda'))) {
     return compileModel(model, compileOptions);
@@ -87,7 +92,7 @@ class IsolatedSession implements ModelSession {
   }
 
   /** As `Session.run`. Waits for a process that is started again, unless the first start failed too: then `DEVICE_LOST`. */
-  async run(input: Tensor, options: RunOptions = {}): Promise<Results> {
+  async run(input: BatchInput, options: RunOptions = {}): Promise<Results> {
     if (this.#attempts > 1) {
       throw new ResNetError('DEVICE_LOST', `The device ${this.device} is lost; it is being started again`);
     }
@@ -103,7 +108,7 @@ class IsolatedSession implements ModelSession {
     return this.#hosted.close();
   }
 
-  async #run(input: Tensor, options: RunOptions): Promise<Results> {
+  async #run(input: BatchInput, options: RunOptions): Promise<Results> {
     const results = await this.#hosted.run(input, options);
     this.#attempts = 0;
     return results;

@@ -37,6 +37,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["attach"] = MakeFunction(env, "attach", Attach);
   exports["devices"] = MakeFunction(env, "devices", ListDevices);
   exports["allocate"] = MakeFunction(env, "allocate", Allocate);
+  exports["discard"] = MakeFunction(env, "discard", Discard);
   exports["measurePeak"] = MakeFunction(env, "measurePeak", MeasurePeak);
   exports["resizeCrop"] = MakeFunction(env, "resizeCrop", ResizeCropImage);
   if (DecodesJpeg()) exports["resizeCropJpeg"] = MakeFunction(env, "resizeCropJpeg", ResizeCropJpeg);

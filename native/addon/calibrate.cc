@@ -28,7 +28,7 @@ CalibrationMethod ReadMethod(const std::string& name) {
 // (input: NativeInput) => Promise<void>
 Napi::Value Collect(const std::shared_ptr<Calibrator>& calibrator, int channels,
                     const Napi::CallbackInfo& info) {
-  auto held = std::make_shared<HeldBytes>();
+  auto held = std::make_shared<HeldImages>();
   const InputBatch batch = InputFromJs(ToObject(info[0], "input"), channels, kMaxInt, held.get());
   return RunOnWorker(info.Env(), [calibrator, batch, held]() -> Finish {
     calibrator->Collect(batch);

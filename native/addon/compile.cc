@@ -11,6 +11,7 @@ namespace resnet_native {
 namespace {
 
 constexpr int64_t kMaxThreads = 1024;
+constexpr int64_t kMaxNiceness = 19;
 
 struct CompileRequest {
   Graph graph;
@@ -44,6 +45,7 @@ void ReadOptions(const Napi::Object& js, CompileRequest* request) {
   request->compile.cache_folder = ToText(js.Get("cacheFolder"), "cacheFolder");
   request->session.contexts = integer("contexts", 0, kMaxThreads);
   request->session.max_batch = request->compile.max_batch;
+  request->session.niceness = integer("niceness", 0, kMaxNiceness);
   request->session.description = ToText(js.Get("description"), "description");
 }
 

@@ -69,4 +69,11 @@ Napi::Value Allocate(const Napi::CallbackInfo& info) {
   return WrapInArrayBuffer(info.Env(), block);
 }
 
+Napi::Value Discard(const Napi::CallbackInfo& info) {
+  if (!info[0].IsArrayBuffer())
+    throw Error(ErrorCode::kInvalidArgument, "expected an ArrayBuffer to discard");
+  info[0].As<Napi::ArrayBuffer>().Detach();
+  return info.Env().Undefined();
+}
+
 }  // namespace resnet_native

@@ -30,4 +30,7 @@ Napi::ArrayBuffer ToArrayBuffer(Napi::Env env, const std::shared_ptr<MemoryBlock
 // (bytes: number) => ArrayBuffer, zeroed: memory that sessions read in place.
 Napi::Value Allocate(const Napi::CallbackInfo& info);
 
+// (buffer: ArrayBuffer) => void: detaches it, which frees its memory unless a run still reads it.
+Napi::Value Discard(const Napi::CallbackInfo& info);
+
 }  // namespace resnet_native

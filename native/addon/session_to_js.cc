@@ -31,7 +31,7 @@ struct Attachment {
 
 // What a run needs until it is done, beside what it asks of the session.
 struct Batch {
-  HeldBytes input;
+  HeldImages input;
   std::vector<TensorShape> shapes;
   std::vector<std::shared_ptr<MemoryBlock>> outputs;
   std::vector<double> step_ms;

@@ -38,14 +38,6 @@ std::vector<NodeId> WhatStays(const Graph& traced) {
   return ids;
 }
 
-InputBatch Part(const InputBatch& batch, int64_t first, int64_t count) {
-  InputBatch part = batch;
-  const int64_t item = batch.dtype == DType::kFloat32 ? sizeof(float) : 1;
-  part.data = static_cast<const char*>(batch.data) + first * batch.h * batch.w * batch.c * item;
-  part.n = count;
-  return part;
-}
-
 }  // namespace
 
 Calibrator::Calibrator(Graph graph, Backend& backend, const CompileOptions& options)
@@ -60,7 +52,7 @@ Calibrator::Calibrator(Graph graph, Backend& backend, const CompileOptions& opti
 void Calibrator::Collect(const InputBatch& batch) {
   const std::lock_guard lock(mutex_);
   for (int64_t first = 0; first < batch.n; first += kImagesAtOnce) {
-    CollectSome(Part(batch, first, std::min(kImagesAtOnce, batch.n - first)));
+    CollectSome(PartOf(batch, first, std::min(kImagesAtOnce, batch.n - first)));
   }
 }
 

@@ -9,12 +9,16 @@
 #include <random>
 #include <thread>
 
+#ifdef __linux__
+#include <sys/resource.h>
+#endif
+
 namespace resnet_native {
 namespace {
 
 using std::chrono::microseconds;
 
-// What a fake run does. The tests give it through RunRequest::input.data.
+// What a fake run does. The tests give it in the place of the images.
 struct Script {
   std::function<void(const std::atomic<bool>* cancelled)> work = [](auto*) {};
   bool on_own_thread = false;  // Run returns at once and calls `done` later, as a GPU backend would
@@ -28,7 +32,7 @@ class FakeContext final : public Context {
   }
 
   void Run(const RunRequest& request, Completion done) override {
-    const auto* script = static_cast<const Script*>(request.input.data);
+    const auto* script = reinterpret_cast<const Script*>(request.input.images);
     if (script->on_own_thread) {
       threads_.emplace_back([=] { RunScript(*script, request.cancelled, done); });
     } else {
@@ -106,7 +110,7 @@ class Outcome {
 
 RunRequest RequestOf(const Script& script) {
   RunRequest request;
-  request.input.data = &script;
+  request.input.images = reinterpret_cast<const void* const*>(&script);
   return request;
 }
 
@@ -292,6 +296,27 @@ TEST(Session, EndsOnlyWhenEverySubmittedRunIsDone) {
     ASSERT_TRUE(outcome.IsReady());
     EXPECT_EQ(outcome.Get(), std::nullopt);
   }
+}
+
+TEST(Session, ComputesWithTheNicenessAskedFor) {
+#ifdef __linux__
+  const int before = getpriority(PRIO_PROCESS, 0);
+  if (before > 19 - 3) GTEST_SKIP() << "this process is as nice as can be already";
+  const auto session = Session::Create({std::make_shared<FakePlan>()}, {.contexts = 1, .niceness = 3});
+  int computing = 0, helping = 0;
+  const Script script{.work = [&](auto*) {
+    computing = getpriority(PRIO_PROCESS, 0);
+    std::thread([&] { helping = getpriority(PRIO_PROCESS, 0); }).join();
+  }};
+  Outcome outcome;
+  session->Submit(RequestOf(script), outcome.Callback());
+  EXPECT_EQ(outcome.Get(), std::nullopt);
+  EXPECT_EQ(computing, before + 3);
+  EXPECT_EQ(helping, before + 3);
+  EXPECT_EQ(getpriority(PRIO_PROCESS, 0), before);
+#else
+  GTEST_SKIP() << "only Linux has threads of their own niceness";
+#endif
 }
 
 TEST(Session, FailsWhenAContextCannotBeHad) {

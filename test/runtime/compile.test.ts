@@ -40,6 +40,8 @@ describe('compile options', () => {
     ['half a batch', 'INVALID_ARGUMENT', /received 1.5/, { maxBatch: 1.5 }],
     ['too many threads', 'INVALID_ARGUMENT', /threads/, { threads: 1e9 }],
     ['no contexts', 'INVALID_ARGUMENT', /contexts/, { contexts: 0 }],
+    ['a niceness past 19', 'INVALID_ARGUMENT', /niceness/, { niceness: 20 }],
+    ['a niceness below 0', 'INVALID_ARGUMENT', /niceness/, { niceness: -1 }],
     ['an unknown memory mode', 'INVALID_ARGUMENT', /"auto", "low" for memory/, { memory: 'lots' }],
     ['no outputs', 'INVALID_ARGUMENT', /at least one node name/, { outputs: [] }],
     [

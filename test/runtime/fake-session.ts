@@ -1,4 +1,5 @@
 import { AbortError } from '../../lib/errors.js';
+import type { BatchInput } from '../../lib/runtime/batch-input.js';
 import type { BatchSession } from '../../lib/runtime/batcher.js';
 import type { Results, RunOptions } from '../../lib/runtime/session.js';
 import { Tensor } from '../../lib/tensor.js';
@@ -27,10 +28,12 @@ export class FakeSession implements BatchSession {
     this.maxBatch = maxBatch;
   }
 
-  run(input: Tensor, { signal }: RunOptions = {}): Promise<Results> {
-    const { data, shape, dtype } = input;
-    const rows = shape[0] as number;
-    const ids = Array.from({ length: rows }, (_, i) => data[(i * data.length) / rows] as number);
+  run(input: BatchInput, { signal }: RunOptions = {}): Promise<Results> {
+    const tensors = [input].flat() as Tensor[];
+    const ids = tensors.flatMap(firstValues);
+    const rows = ids.length;
+    const [{ shape: first, dtype }] = tensors as [Tensor];
+    const shape = [rows, ...first.slice(1)];
     return new Promise((resolve, reject) => {
       signal?.addEventListener('abort', () => reject(new AbortError(signal.reason)), { once: true });
       const finish = () => resolve({ logits: Tensor.fromFloat32(Float32Array.from(ids), [rows, 1]) });
@@ -39,6 +42,12 @@ export class FakeSession implements BatchSession {
       this.onRun(run);
     });
   }
+}
+
+/** Of each row. */
+function firstValues({ data, shape }: Tensor): number[] {
+  const rows = shape[0] as number;
+  return Array.from({ length: rows }, (_, i) => data[(i * data.length) / rows] as number);
 }
 
 /** Rows that begin with `id`, `id + 1`, …; float32 [rows, 3, size, size]. */

@@ -22,6 +22,7 @@ const options: Compile[3] = {
   width: 0,
   memoryBudget: 0,
   cacheFolder: '',
+  niceness: 0,
   description: '{}',
 };
 const nodes = () => structuredClone(tinyNetwork.graph.nodes) as Anything[];
@@ -176,15 +177,22 @@ describe('compile', () => {
 });
 
 describe('run', () => {
-  const good = () => ({ data: pixels(1, 2, 2) as Anything, layout: 'NHWC' as Anything, n: 1, h: 2, w: 2 });
+  const good = () => ({ parts: [pixels(1, 2, 2)] as Anything, layout: 'NHWC' as Anything, n: 1, h: 2, w: 2 });
   const hostile: [what: string, input: Anything][] = [
     ['nothing', undefined],
-    ['data that is no typed array', { ...good(), data: [1, 2, 3] }],
-    ['data of another type', { ...good(), data: new Int16Array(12) }],
-    ['too little data', { ...good(), data: pixels(1, 2, 1) }],
-    ['too much data', { ...good(), data: pixels(2, 2, 2) }],
-    ['no data', { ...good(), data: new Uint8Array(0) }],
-    ['float data of another size', { ...good(), data: new Float32Array(11) }],
+    ['data that is no typed array', { ...good(), parts: [[1, 2, 3]] }],
+    ['data of another type', { ...good(), parts: [new Int16Array(12)] }],
+    ['too little data', { ...good(), parts: [pixels(1, 2, 1)] }],
+    ['too much data', { ...good(), parts: [pixels(2, 2, 2)] }],
+    ['no data', { ...good(), parts: [new Uint8Array(0)] }],
+    ['no parts', { ...good(), parts: [] }],
+    ['parts that are no array', { ...good(), parts: pixels(1, 2, 2) }],
+    ['parts that are too few', { ...good(), n: 2 }],
+    ['parts that are too many', { ...good(), parts: [pixels(1, 2, 2), pixels(1, 2, 2)] }],
+    ['parts that split an image', { ...good(), n: 2, parts: [pixels(1, 3, 2), pixels(1, 1, 2)] }],
+    ['an empty part', { ...good(), parts: [pixels(1, 2, 2), new Uint8Array(0)] }],
+    ['parts of two types', { ...good(), n: 2, parts: [pixels(1, 2, 2), new Float32Array(12)] }],
+    ['float data of another size', { ...good(), parts: [new Float32Array(11)] }],
     ['sizes that wrap around', { ...good(), n: 4, h: 2 ** 31 - 1, w: 2 ** 31 - 1 }],
     ['other sizes of the same product', { ...good(), h: 3, w: 1 }],
     ['a negative size', { ...good(), h: -2, w: -2 }],
@@ -213,6 +221,35 @@ describe('run', () => {
     await running;
     await session.run(7, good());
     await session.close();
+  });
+});
+
+describe('discard', () => {
+  it('frees a buffer, but not before the runs that read it are done', async () => {
+    const session = await native().compile(tinyNetwork.graph.nodes, ['fc'], parameters(), options);
+    const buffer = native().allocate(4 * 64 * 64 * 3);
+    new Uint8Array(buffer).set(pixels(4, 64, 64));
+    const input = { layout: 'NHWC', n: 4, h: 64, w: 64 } as const;
+    const [wanted] = await session.run(1, { ...input, parts: [pixels(4, 64, 64)] });
+    const running = session.run(2, { ...input, parts: [new Uint8Array(buffer)] });
+    native().discard(buffer);
+    expect(buffer.byteLength).toBe(0);
+    expect((await running)[0]?.data).toEqual(wanted?.data);
+    await session.close();
+  });
+
+  it('takes memory of any kind, and a buffer that is gone already', () => {
+    const { buffer } = new Uint8Array(100);
+    native().discard(buffer);
+    native().discard(buffer);
+    expect(buffer.byteLength).toBe(0);
+  });
+
+  it('refuses what is no buffer of its own', () => {
+    const discard = native().discard as (buffer: unknown) => void;
+    for (const value of [undefined, 5, new Uint8Array(8), new SharedArrayBuffer(8)]) {
+      expect(() => discard(value)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
+    }
   });
 });
 

@@ -34,6 +34,12 @@ function detach(data: Uint8Array): void {
   structuredClone(buffer, { transfer: [buffer] });
 }
 
+/** The logits of each image of a batch of `n`. */
+function expectedRows(n: number): number[][] {
+  const input = normalized(pixels(n, 6, 5));
+  return Array.from({ length: n }, (_, i) => expected(input.subarray(i * 90, (i + 1) * 90)).logits);
+}
+
 /** Float32 rounding of sums of a few dozen terms of about 1. */
 function expectClose(actual: ArrayLike<number>, wanted: readonly number[]): void {
   expect(actual.length).toBe(wanted.length);
@@ -178,7 +184,28 @@ describe('the input', () => {
     expect((await running).logits?.data).toEqual(wanted.logits?.data);
   });
 
+  it('may come in several tensors, in memory of any kind', async () => {
+    const session = await compileTiny({ maxBatch: 6 });
+    const allocated = Tensor.allocate([2, 6, 5, 3], 'uint8');
+    allocated.data.set(pixels(2, 6, 5));
+    const { logits } = await session.run([image(3), allocated, image(1)]);
+    const rows = [...expectedRows(3), ...expectedRows(2), ...expectedRows(1)].flat();
+    expect(logits?.shape).toEqual([6, CLASSES]);
+    expectClose(logits?.data ?? [], rows);
+    expect((await session.run([image(2)])).logits).toEqual((await session.run(image(2))).logits);
+  });
+
   const bad: [what: string, code: string, message: RegExp, make: () => unknown][] = [
+    ['no tensors', 'INVALID_ARGUMENT', /a Tensor or several/, () => []],
+    ['something else among tensors', 'INVALID_ARGUMENT', /a Tensor/, () => [image(), pixels(1, 6, 5)]],
+    ['tensors of two sizes', 'INVALID_SHAPE', /6x5 and uint8 NHWC 5x6/, () => [image(), image(1, 5, 6)]],
+    [
+      'tensors of two types',
+      'INVALID_SHAPE',
+      /uint8 NHWC 6x5 and float32 NCHW 6x5/,
+      () => [image(), Tensor.fromFloat32(new Float32Array(90), [1, 3, 6, 5])],
+    ],
+    ['tensors over maxBatch together', 'INVALID_SHAPE', /maxBatch: 5/, () => [image(3), image(2)]],
     ['no tensor', 'INVALID_ARGUMENT', /Expected a Tensor for input/, () => ({ data: pixels(1, 2, 2) })],
     ['nothing', 'INVALID_ARGUMENT', /received undefined/, () => undefined],
     [

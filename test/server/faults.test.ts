@@ -267,6 +267,20 @@ describe('a full queue', () => {
     socket.destroy();
   });
 
+  test('a large body that was refused passes by, and the connection goes on', async () => {
+    const { server, url } = await start({
+      models: { tiny: { model: tinyNetwork, maxQueue: 1, maxDelayMs: 400 } },
+    });
+    const waiting = fetch(url + PATH, { method: 'POST', body: BODY });
+    while (server.models.get('tiny').batcher.stats().queued === 0) await sleep(2);
+    const { socket, received } = open(url);
+    socket.write(head(3e6) + ' '.repeat(3e6) + head(BODY.length) + BODY);
+    while ((received().match(/HTTP\/1\.1/g) ?? []).length < 2) await sleep(2);
+    expect(received()).toMatch(/^HTTP\/1\.1 429 /);
+    expect((await waiting).status).toBe(200);
+    socket.destroy();
+  });
+
   test('requests on one connection that come together are all answered, in order', async () => {
     const { url } = await start();
     const { socket, received } = open(url);

@@ -187,6 +187,21 @@ describe('infer', () => {
     expect(await metrics.text()).toContain('resnet_native_images_total');
   });
 
+  test('large bodies, whose memory is used again, keep their pixels apart', async () => {
+    // Some larger, some smaller than what came before, and some too large to take the same memory.
+    const ask = async (i: number) => {
+      const side = [150, 200, 170, 300][i % 4] as number;
+      const data = pixels(1, side, side).map((value) => value + 13 * i);
+      const input = { ...image({ shape: [1, side, side, 3] }), data: undefined };
+      const parameters = { binary_data_size: data.length };
+      const response = await binaryRequest({ inputs: [{ ...input, parameters }] }, data);
+      const { body } = await answer(response);
+      expectClose((body as { outputs: Output[] }).outputs[0]?.data ?? [], expected(normalized(data)).logits);
+    };
+    for (let i = 0; i < 8; i++) await ask(i);
+    await Promise.all(Array.from({ length: 16 }, (_, i) => ask(i)));
+  });
+
   test('requests that come together run together', async () => {
     const one = { inputs: [image({ shape: [1, 2, 2, 3], data: [...PIXELS.subarray(0, 12)] })] };
     const answers = await Promise.all(Array.from({ length: 24 }, () => answer(server.infer(one))));

@@ -31,15 +31,16 @@ async function compile({ model, options }: CompileMessage): Promise<void> {
   }
 }
 
-async function run({ id, data, shape, layout }: RunMessage): Promise<void> {
+async function run({ id, tensors }: RunMessage): Promise<void> {
   const controller = new AbortController();
   controllers.set(id, controller);
   try {
     if (!session) throw new ResNetError('INTERNAL', 'A run came before the session was compiled');
-    const input =
+    const input = tensors.map(({ data, shape, layout }) =>
       data instanceof Float32Array
         ? Tensor.fromFloat32(data, shape, { layout })
-        : Tensor.fromUint8(data, shape);
+        : Tensor.fromUint8(data, shape),
+    );
     const results = await session.run(input, { signal: controller.signal });
     say({
       kind: 'done',

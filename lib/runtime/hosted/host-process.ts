@@ -63,18 +63,18 @@ export class HostProcess {
   }
 
   /** The input is copied before this returns. */
-  run(input: Tensor, signal: AbortSignal | undefined): Promise<Results> {
+  run(input: readonly Tensor[], signal: AbortSignal | undefined): Promise<Results> {
     if (this.#lost) return Promise.reject(this.#lost);
     const id = ++this.#lastRun;
     const cancel = () => this.#send({ kind: 'cancel', id });
     signal?.addEventListener('abort', cancel, { once: true });
-    const { data, shape, layout } = input;
+    const tensors = input.map(({ data, shape, layout }) => ({ data, shape, layout }));
     return new Promise<Results>((resolve, reject) => {
       this.#pending.set(id, {
         resolve,
         reject: (error) => reject(error instanceof AbortError ? new AbortError(signal?.reason) : error),
       });
-      this.#send({ kind: 'run', id, data, shape, layout });
+      this.#send({ kind: 'run', id, tensors });
       this.#keepAlive();
     }).finally(() => signal?.removeEventListener('abort', cancel));
   }

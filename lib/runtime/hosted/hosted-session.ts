@@ -3,7 +3,7 @@ import { AbortError, ResNetError } from '../../errors.js';
 import { parameterShapes } from '../../graph/parameters.js';
 import { checkInteger, invalid } from '../../is.js';
 import { Tensor } from '../../tensor.js';
-import { checkBatch } from '../batch-input.js';
+import { type BatchInput, checkBatch } from '../batch-input.js';
 import { type Compilable, readModel } from '../compilable.js';
 import type { CompileOptions } from '../compile.js';
 import type { PlanStep, Results, RunOptions } from '../session.js';
@@ -132,14 +132,17 @@ export class HostedSession {
    * again at once: it waits until the process is back.
    * @throws ResNetError what `Session.run` throws; `DEVICE_LOST`; AbortError.
    */
-  async run(input: Tensor, options: RunOptions = {}): Promise<Results> {
+  async run(input: BatchInput, options: RunOptions = {}): Promise<Results> {
     const { signal } = options;
     checkBatch(input, this);
     if (signal !== undefined && !(signal instanceof AbortSignal))
       throw invalid('signal', 'an AbortSignal', signal);
     if (this.#closed) throw new ResNetError('SESSION_CLOSED', 'The session is closed: it takes no more runs');
     if (signal?.aborted) throw new AbortError(signal.reason);
-    const running = this.#host ? this.#host.run(input, signal) : this.#runLater(copyOf(input), signal);
+    const tensors = input instanceof Tensor ? [input] : input;
+    const running = this.#host
+      ? this.#host.run(tensors, signal)
+      : this.#runLater(tensors.map(copyOf), signal);
     this.#running.add(running);
     try {
       const results = await running;
@@ -167,7 +170,7 @@ export class HostedSession {
     await host?.kill();
   }
 
-  async #runLater(input: Tensor, signal: AbortSignal | undefined): Promise<Results> {
+  async #runLater(input: readonly Tensor[], signal: AbortSignal | undefined): Promise<Results> {
     const host = await unlessAborted(this.#next, signal);
     return host.run(input, signal);
   }

@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../../errors.js';
-import type { Layout, TensorData } from '../../tensor.js';
+import type { Tensor } from '../../tensor.js';
 import type { Compilable } from '../compilable.js';
 import type { CompileOptions } from '../compile.js';
 import type { Session } from '../session.js';
@@ -17,9 +17,7 @@ export interface CompileMessage {
 export interface RunMessage {
   readonly kind: 'run';
   readonly id: number;
-  readonly data: TensorData;
-  readonly shape: readonly number[];
-  readonly layout: Layout;
+  readonly tensors: readonly Pick<Tensor, 'data' | 'shape' | 'layout'>[];
 }
 
 export interface CancelMessage {

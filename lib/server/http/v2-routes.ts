@@ -1,9 +1,10 @@
+import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Models } from '../models.js';
 import { infer } from '../protocol/infer.js';
 import { EXTENSIONS, modelConfig, modelMetadata, modelStats } from '../protocol/metadata.js';
 import { badRequest, RequestError } from '../request-error.js';
-import { headerLength, readAlignedBody } from './aligned-body.js';
+import { BodyReader, headerLength, skipBody } from './body.js';
 import { clientGone } from './client-gone.js';
 import { parseInferBody } from './v2-body.js';
 import { sendOutputs } from './v2-reply.js';
@@ -22,7 +23,10 @@ export async function v2Routes(app: FastifyInstance, options: V2Options): Promis
   const { models, serverVersion } = options;
   // Bodies are taken as they are: clients send JSON with bytes behind it, under any content type or none.
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', readAlignedBody);
+  const bodies = new BodyReader();
+  app.addContentTypeParser('*', (request: FastifyRequest, payload: IncomingMessage) =>
+    bodies.read(request, payload),
+  );
 
   app.get('/v2', () => ({ name: 'resnet-native', version: serverVersion, extensions: EXTENSIONS }));
   app.get('/v2/models/stats', () => ({ model_stats: models.list().map(modelStats) }));
@@ -36,13 +40,22 @@ export async function v2Routes(app: FastifyInstance, options: V2Options): Promis
       return reply.code(isReady ? 200 : 503).send({ name, ready: isReady });
     });
     // Before the body is read, which is large: under overload most are refused.
-    const onRequest = async (request: FastifyRequest) => named(request as NamedRequest).batcher.checkRoom();
+    const onRequest = async (request: FastifyRequest) => {
+      try {
+        named(request as NamedRequest).batcher.checkRoom();
+      } catch (error) {
+        skipBody(request.raw);
+        throw error;
+      }
+    };
     app.post(`${path}/infer`, { onRequest }, (request: NamedRequest, reply) => {
       const model = named(request);
       return model.use(request.headers, async (onRun) => {
         if (!Buffer.isBuffer(request.body)) throw badRequest('Expected a body with the inputs');
         const parsed = parseInferBody(request.body, headerLength(request));
         const outputs = await infer(model, parsed, { signal: clientGone(reply), onRun });
+        // Not of a request that was given up: its run may still read it.
+        bodies.reuse(request);
         return sendOutputs(reply, model, parsed, outputs);
       });
     });

@@ -106,10 +106,7 @@ TensorView Executor::ViewOf(NodeId node, const Images& images, const Layout& lay
 
 void Executor::RunStep(NodeId id, const Images& images, const Layout& layout, const RunRequest& request) {
   const Node& node = plan_->graph().nodes[id];
-  InputBatch input = request.input;
-  const int64_t image_bytes = input.h * input.w * input.c * ElementBytes(input.dtype);
-  input.data = static_cast<const char*>(input.data) + images.first * image_bytes;
-  input.n = images.count;
+  const InputBatch input = PartOf(request.input, images.first, images.count);
   StepRun run{input, {}, {}, ViewOf(id, images, layout), pool_, {}};
   if (!node.inputs.empty()) run.x = ViewOf(node.inputs[0], images, layout);
   if (node.inputs.size() > 1) run.residual = ViewOf(node.inputs[1], images, layout);

@@ -32,15 +32,14 @@ void InputReader::ReadRow(const InputBatch& input, int64_t n, int64_t h, float* 
 }
 
 void InputReader::ReadFloats(const InputBatch& input, int64_t n, int64_t h, float* y) const {
-  const int64_t row = (n * input.h + h) * input.w * channels_;
-  const auto* floats = static_cast<const float*>(input.data);
+  const int64_t row = h * input.w * channels_;
+  const auto* floats = static_cast<const float*>(input.images[n]);
   if (input.dtype == DType::kUint8) {
-    NormalizeBytes(static_cast<const uint8_t*>(input.data) + row, input.w, y);
+    NormalizeBytes(static_cast<const uint8_t*>(input.images[n]) + row, input.w, y);
   } else if (input.layout == Layout::kNhwc) {
     std::copy_n(floats + row, input.w * channels_, y);
   } else {
-    const float* plane = floats + (n * channels_ * input.h + h) * input.w;
-    kernels_.transpose(plane, channels_, input.w, input.h * input.w, channels_, y);
+    kernels_.transpose(floats + h * input.w, channels_, input.w, input.h * input.w, channels_, y);
   }
 }
 

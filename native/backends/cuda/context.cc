@@ -88,12 +88,17 @@ void CudaContext::Reserve(const Program& program) {
 // Rows of the bucket beyond the batch keep what was there before: no row is read by another.
 void CudaContext::CopyIn(const RunRequest& request, const Program& program) {
   const size_t bytes = program.image_bytes * request.input.n;
-  const auto* from = static_cast<const char*>(request.input.data);
   auto* pinned = static_cast<char*>(pinned_input_->data());
-  for (size_t done = 0; done < bytes; done += kSliceBytes) {
-    const size_t slice = std::min(kSliceBytes, bytes - done);
-    std::memcpy(pinned + done, from + done, slice);
-    stream_->CopyToDevice(memory_->data() + done, pinned + done, slice);
+  size_t filled = 0, sent = 0;
+  while (filled < bytes) {
+    const auto* image = static_cast<const char*>(request.input.images[filled / program.image_bytes]);
+    const size_t at = filled % program.image_bytes;
+    const size_t piece = std::min(program.image_bytes - at, kSliceBytes - (filled - sent));
+    std::memcpy(pinned + filled, image + at, piece);
+    filled += piece;
+    if (filled - sent < kSliceBytes && filled < bytes) continue;
+    stream_->CopyToDevice(memory_->data() + sent, pinned + sent, filled - sent);
+    sent = filled;
   }
 }
 

@@ -10,11 +10,12 @@
 namespace resnet_native::testing {
 
 InputBatch OwnedInput::Batch(Layout layout) const {
-  InputBatch batch{floats.data(), DType::kFloat32, layout, shape.n, shape.h, shape.w, shape.c};
-  if (!bytes.empty()) {
-    batch.data = bytes.data();
-    batch.dtype = DType::kUint8;
-  }
+  const DType dtype = bytes.empty() ? DType::kFloat32 : DType::kUint8;
+  InputBatch batch{nullptr, dtype, layout, shape.n, shape.h, shape.w, shape.c};
+  const void* data = bytes.empty() ? static_cast<const void*>(floats.data()) : bytes.data();
+  auto pointers = ImagesIn(data, shape.n, batch.image_bytes());
+  if (pointers != images) images = std::move(pointers);  // else runs that were given them may still read them
+  batch.images = images.data();
   return batch;
 }
 

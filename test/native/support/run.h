@@ -11,6 +11,7 @@ struct OwnedInput {
   TensorShape shape;
   std::vector<float> floats;
   std::vector<uint8_t> bytes;
+  mutable std::vector<const void*> images = {};  // what Batch() points to, until the data is moved or resized
 
   InputBatch Batch(Layout layout = Layout::kNhwc) const;
 };

@@ -172,11 +172,23 @@ void RunConvolution(const cuda::Convolution& op, const Operands& operands, Int8W
   ConvolutionOnHost<float>(op, operands).Run();
 }
 
+// The batch that such a kernel reads.
+struct HostInput {
+  HostInput(const cuda::LoadInput& op, const Operands& operands)
+      : batch{nullptr, op.from, op.layout, op.n, op.h, op.w, op.channels},
+        images(ImagesIn(operands.x, op.n, batch.image_bytes())) {
+    batch.images = images.data();
+  }
+
+  InputBatch batch;
+  const std::vector<const void*> images;
+};
+
 void LoadBytesOnHost(const cuda::LoadInput& op, const Operands& operands) {
-  const InputBatch input{operands.x, op.from, op.layout, op.n, op.h, op.w, op.channels};
+  const HostInput input(op, operands);
   const int64_t pixels = op.n * op.h * op.w;
   Floats values(pixels * op.channels);
-  reference::LoadInput(input, nullptr, values.data());
+  reference::LoadInput(input.batch, nullptr, values.data());
   auto* y = static_cast<int8_t*>(operands.y);
   for (int64_t i = 0; i < pixels * op.padded_channels; ++i) {
     const int64_t c = i % op.padded_channels, pixel = i / op.padded_channels;
@@ -193,7 +205,7 @@ void LoadBytesOnHost(const cuda::LoadInput& op, const Operands& operands) {
 
 void LoadInputOnHost(const cuda::LoadInput& op, const Operands& operands) {
   if (op.to == DType::kInt8) return LoadBytesOnHost(op, operands);
-  const InputBatch input{operands.x, op.from, op.layout, op.n, op.h, op.w, op.channels};
+  const HostInput input(op, operands);
   ChannelAffine affine;
   if (op.normalize) {
     affine.scale.assign(operands.scale, operands.scale + op.channels);
@@ -201,7 +213,7 @@ void LoadInputOnHost(const cuda::LoadInput& op, const Operands& operands) {
   }
   const int64_t pixels = op.n * op.h * op.w;
   Floats loaded(pixels * op.channels), padded(pixels * op.padded_channels, 0.0f);
-  reference::LoadInput(input, op.normalize ? &affine : nullptr, loaded.data());
+  reference::LoadInput(input.batch, op.normalize ? &affine : nullptr, loaded.data());
   for (int64_t pixel = 0; pixel < pixels; ++pixel) {
     std::copy_n(&loaded[pixel * op.channels], op.channels, &padded[pixel * op.padded_channels]);
   }

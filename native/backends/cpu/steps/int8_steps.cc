@@ -51,29 +51,29 @@ void QuantizeInputStep::Run(const StepRun& run) const {
   const int64_t piece = std::max<int64_t>(kChunk / row_size, 1);
   run.pool.ParallelFor(CeilDiv(rows, piece), [&](int64_t i, int thread) {
     for (int64_t row = i * piece; row < std::min(rows, (i + 1) * piece); ++row) {
-      QuantizeRow(run.input, row, run.scratch.Of<uint8_t>(thread), run.y.As<uint8_t>() + row * row_size);
+      QuantizeRow(run.input, row / run.input.h, row % run.input.h, run.scratch.Of<uint8_t>(thread),
+                  run.y.As<uint8_t>() + row * row_size);
     }
   });
 }
 
-void QuantizeInputStep::QuantizeRow(const InputBatch& input, int64_t row, uint8_t* scratch,
+void QuantizeInputStep::QuantizeRow(const InputBatch& input, int64_t n, int64_t h, uint8_t* scratch,
                                     uint8_t* y) const {
   const int64_t row_size = input.w * channels_;
+  const auto* floats = static_cast<const float*>(input.images[n]);
   const auto quantize = [&](const float* x, int64_t count, uint8_t* to) {
     kernels_.quantize(x, count, 1.0f / to_.scale, static_cast<float>(to_.zero_point), to);
   };
   if (input.dtype == DType::kUint8) {
-    const auto* x = static_cast<const uint8_t*>(input.data) + row * row_size;
+    const auto* x = static_cast<const uint8_t*>(input.images[n]) + h * row_size;
     for (int64_t i = 0; i < row_size; i += channels_) {
       for (int64_t c = 0; c < channels_; ++c) y[i + c] = pixels_[c][x[i + c]];
     }
   } else if (input.layout == Layout::kNhwc) {
-    quantize(static_cast<const float*>(input.data) + row * row_size, row_size, y);
+    quantize(floats + h * row_size, row_size, y);
   } else {
-    const int64_t n = row / input.h, h = row % input.h;
     for (int64_t c = 0; c < channels_; ++c) {
-      quantize(static_cast<const float*>(input.data) + ((n * channels_ + c) * input.h + h) * input.w, input.w,
-               scratch + c * input.w);
+      quantize(floats + (c * input.h + h) * input.w, input.w, scratch + c * input.w);
     }
     Interleave(scratch, input.w, channels_, y);
   }

@@ -22,7 +22,7 @@ class QuantizeInputStep final : public Step {
   size_t ScratchBytes(const TensorShape& x, const TensorShape& y, int threads) const override;
 
  private:
-  void QuantizeRow(const InputBatch& input, int64_t row, uint8_t* scratch, uint8_t* y) const;
+  void QuantizeRow(const InputBatch& input, int64_t n, int64_t h, uint8_t* scratch, uint8_t* y) const;
 
   const int64_t channels_;
   const Quantization to_;

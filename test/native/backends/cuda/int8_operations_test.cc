@@ -215,8 +215,10 @@ TEST_P(Int8Operations, LoadInputQuantises) {
         floats[5] = INFINITY;
         data.x = from == kFloat ? Encode(kFloat, floats) : RandomBytes(shape.elements(), 3);
         std::vector<uint8_t> dense(shape.elements());
-        reference::QuantizeInput({data.x.data(), from, layout, shape.n, shape.h, shape.w, channels},
-                                 normalize, to, dense.data());
+        InputBatch input{nullptr, from, layout, shape.n, shape.h, shape.w, channels};
+        const auto images = ImagesIn(data.x.data(), shape.n, input.image_bytes());
+        input.images = images.data();
+        reference::QuantizeInput(input, normalize, to, dense.data());
         std::vector<float> expected(dense.size() / channels * padded);
         for (size_t i = 0; i < dense.size(); ++i) expected[i / channels * padded + i % channels] = dense[i];
         ExpectExact(LoadInput{from, kBytes, layout, shape.n, shape.h, shape.w, channels, padded}, data,

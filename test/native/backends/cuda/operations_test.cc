@@ -71,7 +71,9 @@ TEST_P(Operations, LoadInputNormalisesAndPads) {
         const int64_t size = c.n * c.h * c.w * c.channels;
         OperandData data{.scale = {kScale, kScale + c.channels}, .shift = {kShift, kShift + c.channels}};
         data.x = c.from == DType::kUint8 ? RandomBytes(size, 3) : Encode(c.from, Random(c.from, size, 3));
-        const InputBatch input{data.x.data(), c.from, c.layout, c.n, c.h, c.w, c.channels};
+        InputBatch input{nullptr, c.from, c.layout, c.n, c.h, c.w, c.channels};
+        const auto images = ImagesIn(data.x.data(), c.n, input.image_bytes());
+        input.images = images.data();
         // float32 input is normalised already where it comes from a user.
         const bool applied = normalize && c.from == DType::kUint8;
         const ChannelAffine affine{data.scale, data.shift};
