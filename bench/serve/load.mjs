@@ -5,8 +5,13 @@ import { Connection } from './connection.mjs';
 // Load on a server: closed-loop (so many clients, each sends as soon as it is answered) and open-loop (requests come when
 // they come, whether or not the server keeps up).
 
-/** What became of requests, and how long that took. */
+/** What became of the requests that ended between `from` and `to`, and how long that took. */
 class Tally {
+  constructor(from = Number.NEGATIVE_INFINITY, to = Number.POSITIVE_INFINITY) {
+    this.from = from;
+    this.to = to;
+  }
+
   statuses = {};
   /** Connections that broke while they waited for an answer. */
   resets = 0;
@@ -20,8 +25,10 @@ class Tally {
       this.resets++;
       return;
     }
+    const now = performance.now();
+    if (now < this.from || now > this.to) return;
     this.statuses[status] = (this.statuses[status] ?? 0) + 1;
-    if (status === 200) this.ms.push(performance.now() - started);
+    if (status === 200) this.ms.push(now - started);
   }
 
   summary(seconds) {
@@ -56,18 +63,19 @@ export async function closedLoop({
   const began = performance.now() + 1000 * warmUp;
   const end = began + 1000 * seconds;
   let left = requests ?? Number.POSITIVE_INFINITY;
-  const tally = new Tally();
-  const forgotten = new Tally();
+  // What was sent before the start and ends after it counts, as it is left out at the end: else a slow server would be
+  // paid for less than it did.
+  const tally = new Tally(began, end);
   const clients = Array.from({ length: connections }, async () => {
     let connection = new Connection(port);
     for (let now = performance.now(); now < end && left-- > 0; now = performance.now()) {
-      await (now < began ? forgotten : tally).count(connection.send(request), now);
+      await tally.count(connection.send(request), now);
       if (!connection.isOpen) connection = new Connection(port);
     }
     connection.close();
   });
   await Promise.all(clients);
-  return tally.summary((performance.now() - began) / 1000);
+  return tally.summary((Math.min(performance.now(), end) - began) / 1000);
 }
 
 /**
