@@ -2,14 +2,16 @@
  * Probabilities of float32 logits, computed in float64. NaN propagates as in torch: one makes all of them NaN.
  */
 export function softmax(logits: Float32Array): Float64Array {
-  const probabilities = Float64Array.from(logits);
+  const probabilities = new Float64Array(logits);
   // The largest is subtracted so that no exponential overflows.
-  const largest = probabilities.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  let largest = Number.NEGATIVE_INFINITY;
+  for (const logit of probabilities) largest = Math.max(largest, logit);
   let sum = 0;
-  for (const [i, logit] of probabilities.entries()) {
-    const exponential = Math.exp(logit - largest);
+  for (let i = 0; i < probabilities.length; i++) {
+    const exponential = Math.exp((probabilities[i] as number) - largest);
     probabilities[i] = exponential;
     sum += exponential;
   }
-  return probabilities.map((value) => value / sum);
+  for (let i = 0; i < probabilities.length; i++) probabilities[i] = (probabilities[i] as number) / sum;
+  return probabilities;
 }
