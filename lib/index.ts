@@ -73,7 +73,7 @@ export { attachSession } from './runtime/attach.js';
 export type { BatcherStats, BatchReport, RunReport, Timing } from './runtime/batch-stats.js';
 export { Batcher, type BatcherOptions, type BatchRunOptions, type BatchSession } from './runtime/batcher.js';
 export type { Compilable } from './runtime/compilable.js';
-export type { CompileOptions, ComputeDType } from './runtime/compile.js';
+export type { Autotune, CompileOptions, ComputeDType, PlannedStep } from './runtime/compile.js';
 export { DeviceTurns } from './runtime/device-turns.js';
 export { type Device, devices } from './runtime/devices.js';
 export {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "native/error.h"
@@ -42,16 +43,21 @@ struct DeviceInfo {
 
 enum class MemoryMode { kAuto, kLow };
 
+// Whether algorithms are chosen by a cost model or by measuring, and how carefully.
+enum class Autotune { kOff, kQuick, kFull };
+
 struct CompileOptions {
   DType dtype = DType::kFloat32;
   int device_index = 0;
   int max_batch = 32;
   int threads = 0;  // CPU: 0 takes what the machine grants (cgroup limits included)
   MemoryMode memory = MemoryMode::kAuto;
-  // CUDA only.
-  int height = 0, width = 0;   // of the images that it prepares for; 0: 224 × 224. Runs may bring any size
-  uint64_t memory_budget = 0;  // bytes of device memory for the plan and its contexts; 0: what there is
-  std::string cache_folder;    // where measured choices of kernels are kept; empty: nowhere
+  int height = 0, width = 0;   // of the images that are prepared for; 0: 224 × 224. Runs may bring any size
+  uint64_t memory_budget = 0;  // CUDA: bytes for the plan and its contexts; 0: what there is
+  std::string cache_folder;    // where measured choices are kept; empty: nowhere
+  Autotune autotune = Autotune::kOff;  // CPU
+  // CPU: nodes and the algorithms that they are to have, which count before anything else.
+  std::vector<std::pair<std::string, std::string>> plan;
 };
 
 // A batch as the user brought it: n images of h × w × c elements in the layout named, uint8 (NHWC only) or
@@ -93,6 +99,8 @@ struct StepInfo {
   std::string op;      // OpName
   std::string kernel;  // which kernel was chosen
   int64_t macs = 0;    // multiply-adds for one image of 224 × 224; 0 where there are none or it does not fit
+  // Where there was a choice of algorithms: the one taken, as CompileOptions::plan names it, and how come.
+  std::string algorithm, reason;
 };
 
 class Context {

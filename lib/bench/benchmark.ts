@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { checkInteger, checkOneOf, invalid } from '../is.js';
+import { AUTOTUNE, type Autotune } from '../runtime/compile.js';
 import { native } from '../runtime/native.js';
 import { describeMachine } from './machine.js';
 import { measureCell } from './measure.js';
@@ -20,6 +21,8 @@ export interface BenchOptions {
   readonly size?: number | undefined;
   /** Of the CPU, for all engines. Default: what the machine grants. */
   readonly threads?: number | undefined;
+  /** Of our sessions. Default: `off`. */
+  readonly autotune?: Autotune | undefined;
   /** Of measuring, for each engine in each cell, over all rounds. */
   readonly seconds: number;
   readonly rounds: number;
@@ -49,7 +52,8 @@ const MAX_THREADS = 1024;
 export async function benchmark(options: BenchOptions, { signal, onCell }: BenchContext): Promise<Results> {
   checkBenchOptions(options);
   const date = new Date().toISOString();
-  const { seconds, rounds, threads = availableParallelism() } = options;
+  const { seconds, rounds, autotune, threads = availableParallelism() } = options;
+  const settings = { threads, seconds, rounds, ...(autotune !== undefined && { autotune }) };
   const peak = { threads, ...(await native().measurePeak(threads)) };
   const peers = options.peers.map((name) => findPeer(name, options.python));
   const withOnnx = peers.some((peer) => !('reason' in peer));
@@ -57,7 +61,6 @@ export async function benchmark(options: BenchOptions, { signal, onCell }: Bench
   for (const arch of options.archs) {
     await using files = await NetworkFiles.write(arch, withOnnx, { python: options.python });
     for (const key of cellsOf(files, options)) {
-      const settings = { threads, seconds, rounds };
       const cell = await measureCell({ key, files, peers, settings, peak, profile: options.profile, signal });
       cells.push(cell);
       onCell(cell);
@@ -71,18 +74,19 @@ export async function benchmark(options: BenchOptions, { signal, onCell }: Bench
     versions: { 'resnet-native': ownVersion(), node: process.version },
     machine: await describeMachine(),
     peak,
-    settings: { threads, seconds, rounds },
+    settings,
     cells,
   };
 }
 
 /** @throws ResNetError `INVALID_ARGUMENT`. */
 export function checkBenchOptions(options: BenchOptions): void {
-  const { archs, dtypes, devices, batches, size, threads, seconds, rounds, peers } = options;
+  const { archs, dtypes, devices, batches, size, threads, autotune, seconds, rounds, peers } = options;
   for (const arch of archs) checkOneOf('the architecture', arch, benchNetworkNames());
   for (const peer of peers) checkOneOf('a peer', peer, PEERS);
   for (const batch of batches) checkInteger('a batch', batch, 1, MAX_BATCH);
   if (size !== undefined) checkInteger('the size of images', size, 1, MAX_SIZE);
+  if (autotune !== undefined) checkOneOf('autotune', autotune, AUTOTUNE);
   if (threads !== undefined) checkInteger('threads', threads, 1, MAX_THREADS);
   checkInteger('rounds', rounds, 1);
   if (!(Number.isFinite(seconds) && seconds > 0)) throw invalid('seconds', 'a positive number', seconds);

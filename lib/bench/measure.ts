@@ -118,6 +118,7 @@ async function start(command: EngineCommand, request: CellRequest): Promise<Cont
       device: key.device,
       dtype: key.dtype,
       threads: settings.threads,
+      autotune: settings.autotune,
     });
     if (!loaded.logits.every(Number.isFinite)) {
       throw new ResNetError('INTERNAL', `${command.engine}: its logits are not finite numbers`);

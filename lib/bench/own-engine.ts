@@ -1,5 +1,5 @@
 import { loadModel } from '../models/load.js';
-import { type ComputeDType, compileModel } from '../runtime/compile.js';
+import { type Autotune, type ComputeDType, compileModel } from '../runtime/compile.js';
 import type { Session } from '../runtime/session.js';
 import { Tensor } from '../tensor.js';
 import { type LoadedNetwork, serveEngine } from './engine-loop.js';
@@ -13,7 +13,8 @@ async function load(request: LoadRequest, input: Float32Array): Promise<LoadedNe
   const { device, threads, shape } = request;
   const model = await loadModel(request.safetensors);
   const dtype = request.dtype as ComputeDType;
-  const session = await compileModel(model, { device, dtype, threads, maxBatch: shape[0] });
+  const autotune = request.autotune as Autotune | undefined;
+  const session = await compileModel(model, { device, dtype, threads, autotune, maxBatch: shape[0] });
   const batch = Tensor.fromFloat32(input, shape);
   return {
     run: async () => (await session.run(batch)).logits?.data as Float32Array,

@@ -16,6 +16,8 @@ export interface LoadRequest {
   readonly device: string;
   readonly dtype: string;
   readonly threads: number;
+  /** Ours only. */
+  readonly autotune?: string | undefined;
 }
 
 export interface LoadAnswer {

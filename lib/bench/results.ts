@@ -33,6 +33,8 @@ export interface Settings {
   /** Seconds of measuring for each engine and cell, over all rounds. */
   readonly seconds: number;
   readonly rounds: number;
+  /** Of our sessions, if not `off`. */
+  readonly autotune?: string;
 }
 
 /** What is measured: one network at one batch. */

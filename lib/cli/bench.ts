@@ -10,6 +10,8 @@ import { type Cell, type Results, readResults } from '../bench/results.js';
 import { cellText, layersTable, machineText, remarks, resultsTable } from '../bench/text.js';
 import { traceEvents } from '../bench/trace-events.js';
 import { ResNetError } from '../errors.js';
+import type { Autotune } from '../runtime/compile.js';
+import { AUTOTUNE_HELP } from './model-options.js';
 import { integer } from './usage.js';
 
 const EXAMPLES = `
@@ -30,6 +32,7 @@ interface BenchCommandOptions {
   readonly batch: readonly number[];
   readonly size?: number;
   readonly threads?: number;
+  readonly autotune?: string;
   readonly seconds: number;
   readonly rounds: number;
   readonly peers: readonly string[];
@@ -52,6 +55,7 @@ export function addBench(program: Command, signal: AbortSignal): void {
     .option('--device <names>', 'cpu, cuda, reference', names, ['cpu'])
     .option('--size <pixels>', "height and width (default: the network's usual)", integer('--size', 1))
     .option('--threads <n>', 'of the CPU (default: all there are)', integer('--threads', 1))
+    .option('--autotune <mode>', AUTOTUNE_HELP)
     .option('--seconds <n>', 'to measure each engine for', Number, 5)
     .option('--rounds <n>', 'in which engines take turns', integer('--rounds', 1), 5)
     .option('--peers <names>', `engines to compare with: ${PEERS.join(', ')}`, names, [])
@@ -83,13 +87,14 @@ async function bench(options: BenchCommandOptions, signal: AbortSignal): Promise
 }
 
 function benchOptions(options: BenchCommandOptions): BenchOptions {
-  const { arch, batch, dtype, device, profile, trace, peers, ...rest } = options;
+  const { arch, batch, dtype, device, autotune, profile, trace, peers, ...rest } = options;
   return {
     ...rest,
     archs: arch,
     batches: batch,
     dtypes: dtype,
     devices: device,
+    autotune: autotune as Autotune | undefined,
     peers: peers as readonly PeerName[],
     profile: profile !== undefined || trace !== undefined,
     command: ['resnet-native', ...process.argv.slice(2)].join(' '),

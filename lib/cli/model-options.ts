@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { ComputeDType } from '../runtime/compile.js';
+import type { Autotune, ComputeDType } from '../runtime/compile.js';
 import type { ImageTaskOptions } from '../tasks/image-path.js';
 import { integer } from './usage.js';
 
@@ -12,13 +12,21 @@ export interface ModelOptions {
   readonly device: string;
   readonly dtype: string;
   readonly threads?: number;
+  readonly autotune?: string;
   readonly resize?: number;
   readonly crop?: number;
 }
 
-/** Adds the options that say which model to use, and how to run it; `dtype` only where there is a choice. */
+/** Of the option that `bench` and `serve` have too. */
+export const AUTOTUNE_HELP = "off, or measure the CPU's algorithms first: quick or full (default: off)";
+
+/** Adds the options that say which model to use, and how to run it; its dtype and tuning only where there is a choice. */
 export function addModelOptions(command: Command, { dtype = true } = {}): Command {
-  if (dtype) command.option('--dtype <dtype>', 'float32, tf32, float16, bfloat16 or int8', 'float32');
+  if (dtype) {
+    command
+      .option('--dtype <dtype>', 'float32, tf32, float16, bfloat16 or int8', 'float32')
+      .option('--autotune <mode>', AUTOTUNE_HELP);
+  }
   return command
     .option('--arch <name>', 'architecture that the weights are of: resnet18, resnext50_32x4d, …')
     .option('--weights <file|entry>', 'a weights file, or the name of pretrained weights')
@@ -35,11 +43,19 @@ export function addModelOptions(command: Command, { dtype = true } = {}): Comman
 }
 
 /** The options as a task takes them. Which names of devices and dtypes there are is for compile to say. */
-export function taskOptions({ device, dtype, threads, resize, crop }: ModelOptions): ImageTaskOptions {
+export function taskOptions({
+  device,
+  dtype,
+  threads,
+  autotune,
+  resize,
+  crop,
+}: ModelOptions): ImageTaskOptions {
   return {
     device: device.includes(',') ? device.split(',') : device,
     dtype: dtype as ComputeDType,
     threads,
+    autotune: autotune as Autotune | undefined,
     transform: {
       ...(resize !== undefined && { resizeSize: resize }),
       ...(crop !== undefined && { cropSize: crop }),

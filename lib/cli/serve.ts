@@ -1,9 +1,10 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { throwIfAborted } from '../errors.js';
-import type { ComputeDType } from '../runtime/compile.js';
+import type { Autotune, ComputeDType } from '../runtime/compile.js';
 import type { ServedModelOptions } from '../server/served-model.js';
 import { createServer, type InferenceServer, type ServerOptions } from '../server/server.js';
 import { chooseModel, SHIPPED_MODEL } from './choose-model.js';
+import { AUTOTUNE_HELP } from './model-options.js';
 import { integer, wrongUsage } from './usage.js';
 
 const EXAMPLES = `
@@ -27,6 +28,7 @@ interface ServeOptions {
   readonly device: ReadonlyMap<string, readonly string[]>;
   readonly dtype: string;
   readonly threads?: number;
+  readonly autotune?: string;
   readonly maxBatch: number;
   readonly maxQueue: number;
   readonly maxDelay: number;
@@ -59,6 +61,7 @@ export function addServe(program: Command, signal: AbortSignal): void {
     )
     .option('--dtype <dtype>', 'float32, tf32, float16, bfloat16 or int8', 'float32')
     .option('--threads <n>', 'of the CPU (default: all there are)', integer('--threads', 1))
+    .option('--autotune <mode>', AUTOTUNE_HELP)
     .option('--max-batch <n>', 'images that run together', integer('--max-batch', 1), 32)
     .option('--max-queue <n>', 'requests that may wait; more are refused', integer('--max-queue', 1), 256)
     .option('--max-delay <ms>', 'how long to wait for batches to fill', integer('--max-delay', 0), 0)
@@ -92,6 +95,7 @@ function describe({ name, sessions, session }: ReturnType<InferenceServer['model
 
 function serverOptions(options: ServeOptions): ServerOptions {
   const { host, port, outputs, dtype, threads, maxBatch, maxQueue, maxDelay: maxDelayMs } = options;
+  const autotune = options.autotune as Autotune | undefined;
   const { tlsKey, tlsCert, bodyLimit, grpc, repository = false, log = false } = options;
   if ((tlsKey === undefined) !== (tlsCert === undefined)) {
     throw wrongUsage('--tls-key and --tls-cert go together');
@@ -104,7 +108,7 @@ function serverOptions(options: ServeOptions): ServerOptions {
     models: Object.fromEntries(
       models.map(([name, model]) => [name, { model, device: options.device.get(name) ?? device }]),
     ),
-    defaults: { outputs, dtype: dtype as ComputeDType, threads, maxBatch, maxQueue, maxDelayMs },
+    defaults: { outputs, dtype: dtype as ComputeDType, threads, autotune, maxBatch, maxQueue, maxDelayMs },
     host,
     port,
     grpcPort: grpc ? options.grpcPort : undefined,

@@ -17,13 +17,17 @@ import {
   type QuantizationOptions,
   quantize,
 } from './quantization.js';
-import { Session, type SessionDescription } from './session.js';
+import { type PlanStep, Session, type SessionDescription } from './session.js';
 
 const DTYPES = ['float32', 'tf32', 'float16', 'bfloat16', 'int8'] as const;
 const MEMORY = ['auto', 'low'] as const;
-const AUTOTUNE = ['off'] as const;
+export const AUTOTUNE = ['off', 'quick', 'full'] as const;
 
 export type ComputeDType = (typeof DTYPES)[number];
+export type Autotune = (typeof AUTOTUNE)[number];
+
+/** A step of an earlier session's plan, of which only the choice counts. */
+export type PlannedStep = Pick<PlanStep, 'name' | 'algorithm'>;
 
 export interface CompileOptions {
   /**
@@ -39,8 +43,14 @@ export interface CompileOptions {
   readonly threads?: number | undefined;
   /** Node names or their aliases, which results are keyed by. Default `['logits']`. */
   readonly outputs?: readonly string[] | undefined;
-  /** `off` (the default): a deterministic cost model picks the kernels. */
-  readonly autotune?: (typeof AUTOTUNE)[number] | undefined;
+  /**
+   * How the CPU's algorithm for each convolution is chosen. `off` (the default): by a deterministic cost model. `quick`
+   * and `full` measure at `maxBatch` images of the size that the model's transform makes, 3 and 15 times each; what they
+   * find is in `session.plan`, and kept for this machine in `RESNET_NATIVE_HOME` (default `~/.cache/resnet-native`).
+   */
+  readonly autotune?: Autotune | undefined;
+  /** The `plan` of an earlier session: its steps have the algorithms that they had there. For the CPU. */
+  readonly plan?: readonly PlannedStep[] | undefined;
   /** `low`: no algorithm that trades memory for speed. Default `auto`. */
   readonly memory?: (typeof MEMORY)[number] | undefined;
   /** How many runs may compute at once on each device. Default: the device's own number, CPU 1 and CUDA 2. */
@@ -73,6 +83,7 @@ const OPTION_CHECKS: { readonly [Name in keyof CompileOptions]-?: (value: unknow
   threads: (value) => checkInteger('threads', value, 1, MAX_THREADS),
   outputs: checkOutputs,
   autotune: (value) => checkOneOf('autotune', value, AUTOTUNE),
+  plan: checkPlan,
   memory: (value) => checkOneOf('memory', value, MEMORY),
   contexts: (value) => checkInteger('contexts', value, 1, MAX_CONTEXTS),
   niceness: (value) => checkInteger('niceness', value, 0, MAX_NICENESS),
@@ -96,6 +107,8 @@ export async function compileModel(model: Compilable, options: CompileOptions = 
     maxBatch = 32,
     threads = 0,
     memory = 'auto',
+    autotune = 'off',
+    plan = [],
     contexts = 0,
     niceness = 0,
     memoryBudget = 0,
@@ -129,11 +142,15 @@ export async function compileModel(model: Compilable, options: CompileOptions = 
       maxBatch,
       threads,
       memory,
+      autotune,
+      plan: plan.flatMap(({ name, algorithm }) =>
+        algorithm === undefined ? [] : [[name, algorithm] as const],
+      ),
       contexts,
       ...imageSize(transform),
       niceness,
       memoryBudget,
-      cacheFolder: cudaCacheFolder(),
+      cacheFolder: cacheFolder(ids[0]?.startsWith('cuda') ? 'cuda' : 'cpu'),
       description: JSON.stringify(description),
     },
   );
@@ -183,6 +200,15 @@ function checkOutputs(outputs: unknown): void {
   }
 }
 
+function checkPlan(plan: unknown): void {
+  if (!Array.isArray(plan)) throw invalid('plan', "an array of steps, as a session's plan", plan);
+  for (const [i, step] of plan.entries()) {
+    const { name, algorithm = '' } = (step ?? {}) as Partial<PlannedStep>;
+    if (typeof name === 'string' && typeof algorithm === 'string') continue;
+    throw invalid(`plan[${i}]`, 'a step with name and perhaps algorithm', step);
+  }
+}
+
 /** What the model's own transform makes, where it makes one size. */
 function imageSize(transform: Partial<ImageTransform> | undefined): { height: number; width: number } {
   const { cropSize } = transform ?? {};
@@ -190,9 +216,9 @@ function imageSize(transform: Partial<ImageTransform> | undefined): { height: nu
   return { height: size, width: size };
 }
 
-/** `cuda` in the folder `RESNET_NATIVE_HOME`, by default `~/.cache/resnet-native`. */
-function cudaCacheFolder(): string {
-  return join(process.env.RESNET_NATIVE_HOME || join(homedir(), '.cache', 'resnet-native'), 'cuda');
+/** Where a kind of device keeps what it measured, in the folder `RESNET_NATIVE_HOME`. */
+function cacheFolder(kind: string): string {
+  return join(process.env.RESNET_NATIVE_HOME || join(homedir(), '.cache', 'resnet-native'), kind);
 }
 
 /** @throws ResNetError `DEVICE_UNAVAILABLE`, and `UNSUPPORTED` for a dtype that one of them lacks. */

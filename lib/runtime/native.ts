@@ -18,14 +18,17 @@ export interface NativeCompileOptions {
   /** 0: what the machine grants. */
   readonly threads: number;
   readonly memory: string;
+  readonly autotune: string;
+  /** The names of nodes and the algorithms that they are to have. */
+  readonly plan: readonly (readonly [node: string, algorithm: string])[];
   /** On each device; 0: the backend's own default. */
   readonly contexts: number;
-  /** Of the images that CUDA prepares for; 0: 224. */
+  /** Of the images that are prepared for; 0: 224. */
   readonly height: number;
   readonly width: number;
   /** Bytes of device memory on each GPU; 0: what there is. */
   readonly memoryBudget: number;
-  /** Where CUDA keeps what it measured; empty: nowhere. */
+  /** Where the device keeps what it measured; empty: nowhere. */
   readonly cacheFolder: string;
   /** Of the threads that compute. */
   readonly niceness: number;
@@ -56,6 +59,9 @@ export interface NativeStep {
   readonly op: string;
   readonly kernel: string;
   readonly macs: number;
+  /** Where there was a choice: `direct`, `winograd 2x2`, … and how it was made. */
+  readonly algorithm?: string;
+  readonly reason?: string;
 }
 
 export interface NativeInput {

@@ -29,6 +29,25 @@ DType ReadDType(const std::string& name) {
   throw Error(ErrorCode::kInvalidArgument, "the dtype \"" + name + "\" is not known");
 }
 
+Autotune ReadAutotune(const std::string& name) {
+  if (name == "off") return Autotune::kOff;
+  if (name == "quick") return Autotune::kQuick;
+  if (name == "full") return Autotune::kFull;
+  throw Error(ErrorCode::kInvalidArgument, "autotune \"" + name + "\" is not known");
+}
+
+std::vector<std::pair<std::string, std::string>> ReadPlan(const Napi::Array& js) {
+  std::vector<std::pair<std::string, std::string>> plan;
+  for (uint32_t i = 0; i < js.Length(); ++i) {
+    const std::string name = "plan[" + std::to_string(i) + "]";
+    const std::vector<std::string> pair = ToTexts(js.Get(i), name);
+    if (pair.size() != 2)
+      throw Error(ErrorCode::kInvalidArgument, name + ": expected a node and an algorithm");
+    plan.emplace_back(pair[0], pair[1]);
+  }
+  return plan;
+}
+
 void ReadOptions(const Napi::Object& js, CompileRequest* request) {
   const auto integer = [&](const char* key, int64_t min, int64_t max) {
     return static_cast<int>(ToInteger(js.Get(key), key, min, max));
@@ -39,6 +58,8 @@ void ReadOptions(const Napi::Object& js, CompileRequest* request) {
   request->compile.threads = integer("threads", 0, kMaxThreads);
   const bool low = ToText(js.Get("memory"), "memory") == "low";
   request->compile.memory = low ? MemoryMode::kLow : MemoryMode::kAuto;
+  request->compile.autotune = ReadAutotune(ToText(js.Get("autotune"), "autotune"));
+  request->compile.plan = ReadPlan(ToArray(js.Get("plan"), "plan"));
   request->compile.height = integer("height", 0, kMaxInt);
   request->compile.width = integer("width", 0, kMaxInt);
   request->compile.memory_budget = ToInteger(js.Get("memoryBudget"), "memoryBudget", 0, kMaxSafeInteger);

@@ -142,6 +142,10 @@ Napi::Value PlanToJs(Napi::Env env, const Plan& plan) {
     step["op"] = Napi::String::New(env, steps[i].op);
     step["kernel"] = Napi::String::New(env, steps[i].kernel);
     step["macs"] = Napi::Number::New(env, static_cast<double>(steps[i].macs));
+    if (!steps[i].algorithm.empty()) {
+      step["algorithm"] = Napi::String::New(env, steps[i].algorithm);
+      step["reason"] = Napi::String::New(env, steps[i].reason);
+    }
     js_steps[i] = step;
   }
   return js_steps;

@@ -21,6 +21,8 @@ const options: Compile[3] = {
   height: 0,
   width: 0,
   memoryBudget: 0,
+  autotune: 'off',
+  plan: [],
   cacheFolder: '',
   niceness: 0,
   description: '{}',

@@ -8,6 +8,8 @@
 namespace resnet_native::cpu {
 namespace {
 
+constexpr int kUsualSize = 224;
+
 // Convolutions and the normalisation read the run's input as it is; for anything else it becomes an
 // activation.
 bool ReadsInputItself(const Node& node, size_t operand) {
@@ -26,13 +28,24 @@ bool NeedsInputStep(const Graph& graph) {
   return false;
 }
 
-// The shapes for images of 224 × 224, empty if the network does not take that size.
-std::vector<TensorShape> UsualShapes(const Graph& graph, int64_t images) {
+// The shapes for images of this size, empty if the network does not take it.
+std::vector<TensorShape> ShapesFor(const Graph& graph, int64_t images, int64_t height, int64_t width) {
   try {
-    return InferShapes(graph, images, 224, 224);
+    return InferShapes(graph, images, height, width);
   } catch (const Error&) {
     return {};
   }
+}
+
+// What choices of algorithms look at: the results for the largest batch, of images of the usual size or, to
+// be measured, of the size that is prepared for.
+std::vector<TensorShape> UsualShapes(const Graph& graph, const CompileOptions& options) {
+  const bool measured = options.autotune != Autotune::kOff;
+  const int height = measured && options.height > 0 ? options.height : kUsualSize;
+  const int width = measured && options.width > 0 ? options.width : kUsualSize;
+  std::vector<TensorShape> shapes = ShapesFor(graph, options.max_batch, height, width);
+  if (shapes.empty()) shapes.assign(graph.nodes.size(), {options.max_batch, 14, 14});
+  return shapes;
 }
 
 }  // namespace
@@ -44,15 +57,21 @@ CpuPlan::CpuPlan(Graph graph, const KernelTable& kernels, int threads, const Com
       types_(ResultTypes(graph_, options.dtype)),
       in_segments_(kernels[options.dtype].tiles != nullptr),
       steps_(graph_.nodes.size()),
+      choices_(graph_.nodes.size()),
       step_index_(graph_.nodes.size(), 0) {
   ThreadPool pool(threads);
-  const std::vector<TensorShape> usual = UsualShapes(graph_, options.max_batch);
-  StepOptions step_options{kernels_, pool, options.memory, {}};
+  AlgorithmChooser chooser(options, kernels[DType::kFloat32].conv->isa, threads,
+                           ColdTimer(pool, RoundsOf(options.autotune)));
+  const std::vector<TensorShape> usual = UsualShapes(graph_, options);
+  StepOptions step_options{kernels_, pool};
   for (size_t i = NeedsInputStep(graph_) ? 0 : 1; i < graph_.nodes.size(); ++i) {
     Node& node = graph_.nodes[i];
-    step_options.usual_y = usual.empty() ? TensorShape{options.max_batch, 14, 14} : usual[i];
     const StepTypes types{types_[i == 0 ? 0 : node.inputs[0]], types_[i]};
     const auto id = static_cast<NodeId>(i);
+    if (HasAlgorithms(id)) {
+      choices_[i] = chooser.Choose(node.name, std::get<Conv2dOp>(node.op), usual[i], types.x, step_options);
+    }
+    step_options.algorithm = choices_[i].algorithm;
     steps_[i] = WorksOnBytes(graph_, id)
                     ? MakeInt8Step(graph_, id, step_options)
                     : MakeStep(node.op, i > 0 && ReadsInputItself(node, 0), types, step_options);
@@ -61,14 +80,22 @@ CpuPlan::CpuPlan(Graph graph, const KernelTable& kernels, int threads, const Com
   }
 }
 
+bool CpuPlan::HasAlgorithms(NodeId id) const {
+  const Node& node = graph_.nodes[id];
+  return std::holds_alternative<Conv2dOp>(node.op) && !ReadsInputItself(node, 0) &&
+         !WorksOnBytes(graph_, id) && !kernels_[types_[id]].tiles;
+}
+
 std::vector<StepInfo> CpuPlan::Describe() const {
-  const std::vector<TensorShape> shapes = UsualShapes(graph_, 1);
+  const std::vector<TensorShape> shapes = ShapesFor(graph_, 1, kUsualSize, kUsualSize);
   std::vector<StepInfo> infos;
   for (size_t i = 0; i < steps_.size(); ++i) {
     if (!steps_[i]) continue;
     const Node& node = graph_.nodes[i];
     const int64_t macs = shapes.empty() ? 0 : steps_[i]->Macs(shapes[i]);
-    infos.push_back({node.name, OpName(node.op), steps_[i]->Kernel(), macs});
+    const bool chosen = !choices_[i].reason.empty();
+    infos.push_back({node.name, OpName(node.op), steps_[i]->Kernel(), macs,
+                     chosen ? NameOf(choices_[i].algorithm) : "", choices_[i].reason});
   }
   return infos;
 }

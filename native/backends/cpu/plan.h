@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "native/backend.h"
+#include "native/backends/cpu/algorithm_chooser.h"
 #include "native/backends/cpu/dispatch.h"
 #include "native/backends/cpu/steps/step.h"
 
@@ -35,12 +36,16 @@ class CpuPlan final : public Plan {
   const KernelTable& kernels() const { return kernels_; }
 
  private:
+  // Whether a node's step can use one of several algorithms.
+  bool HasAlgorithms(NodeId node) const;
+
   Graph graph_;
   const int threads_;
   const KernelTable kernels_;
   const std::vector<DType> types_;
   const bool in_segments_;
   std::vector<std::unique_ptr<Step>> steps_;
+  std::vector<AlgorithmChoice> choices_;  // of each node
   std::vector<size_t> step_index_;
   size_t step_count_ = 0;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "native/backends/cpu/arithmetic.h"
 
@@ -30,45 +31,7 @@ const FilterMatrix& MatrixOf(WinogradTile tile) {
   return tile == WinogradTile::kF2 ? f2 : f4;
 }
 
-// Below it the transforms cost more than the multiplications they save.
-constexpr int kFewChannels = 16;
-// What a core multiplies and adds in the time in which it gets a byte from memory: about the same on all
-// machines with vector units. The filters of a whole network do not stay in any cache.
-constexpr double kFlopsPerFilterByte = 16;
-// What transforming one channel of a tile there, or back, costs beside multiplying.
-constexpr double kTransformFlops[2] = {130, 380};
-
-// The least time, in multiply-adds' flops, for filters that come from memory meanwhile.
-double CostOf(double flops, double filter_floats) {
-  return std::max(flops, filter_floats * sizeof(float) * kFlopsPerFilterByte);
-}
-
-double DirectCost(const Conv2dOp& op, const TensorShape& y) {
-  const double filters = 9.0 * op.in_channels * op.out_channels;
-  return CostOf(2 * filters * static_cast<double>(y.n * y.h * y.w), filters);
-}
-
-double WinogradCost(const Conv2dOp& op, const TensorShape& y, WinogradTile tile) {
-  const int outputs = OutputsOf(tile), positions = PointsOf(tile) * PointsOf(tile);
-  const auto tiles = static_cast<double>(y.n * CeilDiv(y.h, outputs) * CeilDiv(y.w, outputs));
-  const double filters = double{1} * positions * op.in_channels * op.out_channels;
-  const double transforms = kTransformFlops[static_cast<int>(tile)] * (op.in_channels + op.out_channels);
-  return CostOf(tiles * (2 * filters + transforms), filters);
-}
-
 }  // namespace
-
-std::optional<WinogradTile> ChooseWinograd(const Conv2dOp& op, const TensorShape& y, MemoryMode memory) {
-  const Window& window = op.window;
-  const bool fits = op.groups == 1 && window.kernel_h == 3 && window.kernel_w == 3 && window.stride_h == 1 &&
-                    window.stride_w == 1 && window.dilation_h == 1 && window.dilation_w == 1;
-  if (!fits || memory == MemoryMode::kLow) return std::nullopt;
-  if (op.in_channels < kFewChannels || op.out_channels < kFewChannels) return std::nullopt;
-  const double direct = DirectCost(op, y), f2 = WinogradCost(op, y, WinogradTile::kF2),
-               f4 = WinogradCost(op, y, WinogradTile::kF4);
-  if (direct <= std::min(f2, f4)) return std::nullopt;
-  return f2 < f4 ? WinogradTile::kF2 : WinogradTile::kF4;
-}
 
 void TransformFilters(WinogradTile tile, const double* filters, int count, double* transformed) {
   const auto& g = MatrixOf(tile).g;

@@ -1,26 +1,12 @@
 #pragma once
 
-#include <optional>
-#include <vector>
-
-#include "native/backend.h"
 #include "native/backends/cpu/aligned_buffer.h"
+#include "native/backends/cpu/conv_algorithm.h"
 #include "native/backends/cpu/dispatch.h"
 #include "native/backends/cpu/packed_filters.h"
 #include "native/backends/cpu/thread_pool.h"
 
 namespace resnet_native::cpu {
-
-// The size of an output tile, F(2×2, 3×3) or F(4×4, 3×3): the index of its kernels.
-enum class WinogradTile { kF2 = 0, kF4 = 1 };
-
-inline int OutputsOf(WinogradTile tile) { return tile == WinogradTile::kF2 ? 2 : 4; }
-inline int PointsOf(WinogradTile tile) { return OutputsOf(tile) + 2; }
-
-// The cost model: the tile with which Winograd's algorithm pays for this convolution and a result of shape y,
-// or none. It compares multiplications with the bytes of the filters. Deterministic: the same network and
-// options give the same bits.
-std::optional<WinogradTile> ChooseWinograd(const Conv2dOp& op, const TensorShape& y, MemoryMode memory);
 
 // G g Gᵀ of `count` 3×3 filters, in double: [9][count] to [points × points][count].
 void TransformFilters(WinogradTile tile, const double* filters, int count, double* transformed);

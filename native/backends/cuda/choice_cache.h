@@ -1,18 +1,14 @@
 #pragma once
 
-#include <map>
-#include <mutex>
 #include <optional>
 #include <string>
 
 #include "native/backends/cuda/device.h"
+#include "native/choice_file.h"
 
 namespace resnet_native::cuda {
 
-// Which kernel was fastest for an operation on this GPU with these versions of the libraries: remembered in a
-// file, so that only the first compile on a machine measures. One line a choice, appended in one write; what
-// several processes add is all kept, and the last one counts. A file that cannot be read or written costs the
-// measuring again, and nothing else. Thread-safe.
+// Which kernel was fastest for an operation on this GPU with these versions of the libraries. Thread-safe.
 class ChoiceCache {
  public:
   // `folder` is made when there is something to write; empty: remembers only in memory.
@@ -21,15 +17,10 @@ class ChoiceCache {
   std::optional<std::string> Find(const Operation& operation) const;
   void Remember(const Operation& operation, const std::string& kernel, double milliseconds);
 
-  const std::string& path() const { return path_; }
+  const std::string& path() const { return file_.path(); }
 
  private:
-  void Load();
-
-  const std::string header_;
-  std::string path_;
-  mutable std::mutex mutex_;
-  std::map<std::string, std::string> choices_;  // by ToString of the operation
+  ChoiceFile file_;
 };
 
 }  // namespace resnet_native::cuda

@@ -129,8 +129,7 @@ Conv2dOp RandomConv(int in_channels, int out_channels, Window window, int groups
 std::vector<float> RunStep(const Op& op, const KernelTable& kernels, int threads, const Activation& x,
                            const Activation* residual, const TensorShape& y, const StepTypes& types) {
   ThreadPool pool(threads);
-  // With little memory convolutions are direct; Winograd's have tests of their own.
-  return RunStep(*MakeStep(op, false, types, {kernels, pool, MemoryMode::kLow}), pool, x, residual, y, types);
+  return RunStep(*MakeStep(op, false, types, {kernels, pool}), pool, x, residual, y, types);
 }
 
 std::vector<float> RunStep(const Step& step, ThreadPool& pool, const Activation& x,

@@ -26,8 +26,8 @@ std::unique_ptr<Step> MakeStep(const Op& op, bool from_input, const StepTypes& t
               return std::make_unique<TileConvStep>(op, from_input, types.y, options);
             }
             if (from_input) return std::make_unique<StemStep>(op, types.y, options);
-            if (const auto tile = ChooseWinograd(op, options.usual_y, options.memory)) {
-              return std::make_unique<WinogradStep>(op, *tile, types.x, options);
+            if (options.algorithm) {
+              return std::make_unique<WinogradStep>(op, *options.algorithm, types.x, options);
             }
             if (GroupedConvStep::Fits(op, *options.kernels[types.x].grouped)) {
               return std::make_unique<GroupedConvStep>(op, types.x, options);

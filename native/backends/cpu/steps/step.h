@@ -4,6 +4,7 @@
 #include <string>
 
 #include "native/backend.h"
+#include "native/backends/cpu/conv_algorithm.h"
 #include "native/backends/cpu/dispatch.h"
 #include "native/backends/cpu/tensor_view.h"
 #include "native/backends/cpu/thread_pool.h"
@@ -59,9 +60,8 @@ struct StepTypes {
 // What compiling a step needs.
 struct StepOptions {
   const KernelTable& kernels;
-  ThreadPool& pool;  // for packing
-  MemoryMode memory = MemoryMode::kAuto;
-  TensorShape usual_y;  // the step's result for the largest batch of images of the usual size
+  ThreadPool& pool;              // for packing
+  ConvAlgorithm algorithm = {};  // of a convolution that has the choice
 };
 
 // Whether a node of a quantised graph reads bytes or makes them. Then MakeInt8Step is for it.

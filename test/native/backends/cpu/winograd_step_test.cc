@@ -230,7 +230,7 @@ TEST(Winograd, TheTransformsComputeAConvolution) {
 
 TEST(Winograd, IsChosenWhereItPays) {
   const auto chosen = [](int in, int out, Window window, int groups, TensorShape y, MemoryMode memory) {
-    return ChooseWinograd(RandomConv(in, out, window, groups), y, memory);
+    return CheapestAlgorithm(RandomConv(in, out, window, groups), y, memory);
   };
   const Window same = Square(3, 1, 1);
   const TensorShape large{8, 56, 56};
