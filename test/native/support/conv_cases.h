@@ -34,6 +34,7 @@ inline const ConvCase kConvs[] = {
     {"3x3 with more padding than kernel", {1, 4, 3, 7}, 10, Square(3, 1, 5)},
     {"3x3, several taps in a part", {1, 2, 2, 1500}, 8, Square(3, 1, 1)},
     {"3x3, each tap in several parts", {1, 2, 1, 8500}, 16, Square(3, 1, 1)},
+    {"3x3, more weights than pixels", {4, 3, 3, 192}, 160, Square(3, 1, 1)},
     {"3x3 on one pixel", {3, 1, 1, 64}, 48, Square(3, 1, 1)},
     {"rectangular", {1, 8, 9, 10}, 11, {2, 5, 3, 2, 1, 0, 2, 1}},
     {"one input channel", {1, 10, 10, 1}, 16, Square(5, 1, 2)},

@@ -34,9 +34,9 @@ class TileInt8Epilogue {
     __m512 low = _mm512_fmadd_ps(Floats(sums), multiplier_low_, offset_low_);
     __m512 high = _mm512_fmadd_ps(Floats(sums + 64), multiplier_high_, offset_high_);
     if (residual_) {
-      const __m256i bytes = _mm256_maskz_loadu_epi8(mask_, static_cast<const uint8_t*>(residual_) + offset);
-      low = _mm512_fmadd_ps(Widen(_mm256_castsi256_si128(bytes)), residual_multiplier_, low);
-      high = _mm512_fmadd_ps(Widen(_mm256_extracti128_si256(bytes, 1)), residual_multiplier_, high);
+      const uint8_t* bytes = static_cast<const uint8_t*>(residual_) + offset;
+      low = _mm512_fmadd_ps(Floats(bytes, mask_), residual_multiplier_, low);
+      high = _mm512_fmadd_ps(Floats(bytes + 16, mask_ >> 16), residual_multiplier_, high);
     }
     if (float_y_) {
       float* y = static_cast<float*>(y_) + offset;
@@ -52,8 +52,9 @@ class TileInt8Epilogue {
   static inline __attribute__((always_inline)) __m512 Floats(const char* sums) {
     return _mm512_cvtepi32_ps(_mm512_load_si512(sums));
   }
-  static inline __attribute__((always_inline)) __m512 Widen(__m128i bytes) {
-    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
+  static inline __attribute__((always_inline)) __m512 Floats(const uint8_t* bytes, __mmask32 mask) {
+    const __m128i loaded = _mm_maskz_loadu_epi8(static_cast<__mmask16>(mask), bytes);
+    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(loaded));
   }
 
   // Narrowing takes care of what is below 0; above 255 the conversion to integers could overflow. It works

@@ -92,6 +92,8 @@ struct TileConv {
   int64_t row_pitch, row_width;  // pixel p of a row is stored if p % row_pitch < row_width
   const TilePanel* panel;
   int64_t panels;
+  const TilePanel* next;      // whose weights will be needed behind these
+  bool panels_inside;         // all panels for a few pixels, then for the next; else a panel for all pixels
   const void* residual;       // null: none; lies as y
   float residual_multiplier;  // of bytes
   void* y;                    // of stored pixel 0

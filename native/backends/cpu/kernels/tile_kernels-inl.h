@@ -197,10 +197,10 @@ inline __attribute__((always_inline)) void MultiplyBlockOf(const TileConv& conv,
   }
 }
 
-// Fetches the panel behind `p`, or the first one, while the blocks of this one are computed.
+// Fetches the panel behind `p` in so many steps.
 inline __attribute__((always_inline)) WeightPrefetch PrefetchBehind(const TileConv& conv, int64_t p,
                                                                     int64_t steps) {
-  const TilePanel& next = conv.panel[p + 1 < conv.panels ? p + 1 : 0];
+  const TilePanel& next = p + 1 < conv.panels ? conv.panel[p + 1] : *conv.next;
   const int64_t bytes = conv.taps * conv.steps * (next.channels > kTileRows ? 2 : 1) * kTileBytes;
   const int64_t per_step = (bytes / steps + kTileRowBytes - 1) / kTileRowBytes * kTileRowBytes;
   return {next.weights, next.weights + bytes, per_step};
@@ -213,15 +213,20 @@ void RunTileConv(const TileConv& conv) {
   alignas(64) char sums[2][kBlockBytes];
   const int64_t blocks = (tiles.count + 1) / 2, steps = conv.taps * conv.steps;
   const int64_t pixels_per_step = (2 * tiles.rows + steps - 1) / steps;
-  int64_t done = 0;
   Background<Epilogue> background{{}, {conv, conv.panel[0]}, pixels_per_step};
-  for (int64_t p = 0; p < conv.panels; ++p) {
-    const TilePanel& panel = conv.panel[p];
-    background.prefetch = PrefetchBehind(conv, p, blocks * steps);
-    for (int64_t block = 0; block < blocks; ++block, ++done) {
-      MultiplyBlockOf<Dot>(conv, panel, tiles, 2 * block, background, sums[done & 1]);
-      if (block == 0) background.finisher = {conv, panel};
-      background.finisher.Begin(tiles, 2 * block, sums[done & 1]);
+  int64_t p = 0, block = 0;
+  for (int64_t i = 0; i < conv.panels * blocks; ++i) {
+    // The first time that a panel is used, the next one is not in the caches yet.
+    if (block == 0)
+      background.prefetch = PrefetchBehind(conv, p, conv.panels_inside ? steps : blocks * steps);
+    MultiplyBlockOf<Dot>(conv, conv.panel[p], tiles, 2 * block, background, sums[i & 1]);
+    background.finisher = {conv, conv.panel[p]};
+    background.finisher.Begin(tiles, 2 * block, sums[i & 1]);
+    int64_t& inside = conv.panels_inside ? p : block;
+    int64_t& outside = conv.panels_inside ? block : p;
+    if (++inside == (conv.panels_inside ? conv.panels : blocks)) {
+      inside = 0;
+      ++outside;
     }
   }
   background.finisher.Pixels(2 * kTileRows);

@@ -75,34 +75,45 @@ std::string TileConvStep::Kernel() const {
 
 int64_t TileConvStep::Macs(const TensorShape& y) const { return y.elements() * macs_per_output_; }
 
-// A band's input is read once for each range of panels, the weights of a range once for each band: as little
-// of both as gives every thread a few items and keeps a band's input in the second-level cache.
+// What items that follow each other have in common, a band's input or a range's weights, stays in the
+// second-level cache; the other passes by, once for each of the first. As few bytes as that gives every
+// thread a few items.
 TileConvStep::Partition TileConvStep::ChoosePartition(const TensorShape& x, int64_t units,
                                                       int threads) const {
   const int64_t input = x.elements() * element_, weights = filters_.bytes();
-  const auto panels = static_cast<int64_t>(filters_.panels().size());
-  const int64_t least_bands = std::min(units, CeilDiv(input, static_cast<int64_t>(Caches().l2) / 2));
+  const auto panels = static_cast<int64_t>(filters_.panels().size()),
+             cached = static_cast<int64_t>(Caches().l2) / 2;
+  const int64_t least_bands = std::min(units, CeilDiv(input, cached));
   const int64_t wanted = threads == 1 ? 1 : kItemsPerThread * threads;
-  Partition best{least_bands, 1};
+  const auto passes = [&](int64_t bytes, int64_t times) {
+    return bytes * (bytes <= cached ? std::min<int64_t>(times, threads) : times);
+  };
+  Partition best{least_bands, 1, false};
   int64_t best_bytes = -1;
   for (int64_t ranges = 1; ranges <= std::min(panels, wanted); ++ranges) {
     const int64_t bands = std::min(units, std::max(least_bands, CeilDiv(wanted, ranges)));
     if (bands * ranges < wanted && ranges < std::min(panels, wanted)) continue;
-    const int64_t bytes = ranges * input + bands * weights;
-    if (best_bytes >= 0 && bytes >= best_bytes) continue;
-    best = {bands, ranges};
-    best_bytes = bytes;
+    for (bool by_range : {false, true}) {
+      if (by_range && weights > ranges * cached) continue;
+      // Planes are filled again for every item then.
+      const int64_t again = direct_ ? passes(input, ranges) : 2 * ranges * input;
+      const int64_t bytes = by_range ? weights + again : input + passes(weights, bands);
+      if (best_bytes >= 0 && bytes >= best_bytes) continue;
+      best = {bands, ranges, by_range};
+      best_bytes = bytes;
+    }
   }
   return best;
 }
 
-int64_t TileConvStep::RowsPerBand(const TensorShape& x, const TensorShape& y, int threads) const {
-  return CeilDiv(y.n * y.h, ChoosePartition(x, y.n * y.h, threads).bands);
+TileConvStep::Item TileConvStep::ItemAt(int64_t i, const Partition& partition) const {
+  const auto& [bands, ranges, by_range] = partition;
+  return by_range ? Item{i % bands, i / bands} : Item{i / ranges, i % ranges};
 }
 
 size_t TileConvStep::ScratchBytes(const TensorShape& x, const TensorShape& y, int threads) const {
   if (direct_) return 0;
-  const int64_t rows = std::min(y.h, RowsPerBand(x, y, threads));
+  const int64_t rows = std::min(y.h, CeilDiv(y.n * y.h, ChoosePartition(x, y.n * y.h, threads).bands));
   const size_t buffers = planes_.RowBufferBytes(x.w) + (reader_ ? reader_->ScratchBytes(x.w) : 0);
   return planes_.LayoutFor(rows, y.w, x.w).bytes + buffers;
 }
@@ -119,8 +130,12 @@ TileConv TileConvStep::Describe(const StepRun& run) const {
 
 void TileConvStep::SetPanels(int64_t range, int64_t ranges, TileConv& conv) const {
   const auto panels = static_cast<int64_t>(filters_.panels().size());
-  conv.panel = filters_.panels().data() + panels * range / ranges;
-  conv.panels = panels * (range + 1) / ranges - panels * range / ranges;
+  const int64_t first = panels * range / ranges, behind = panels * (range + 1) / ranges;
+  conv.panel = filters_.panels().data() + first;
+  conv.panels = behind - first;
+  conv.next = filters_.panels().data() + behind % panels;
+  // The results of a few pixels are whole cache lines then. Other weights pass by once.
+  conv.panels_inside = filters_.bytes() / panels * conv.panels <= static_cast<int64_t>(Caches().l2) / 2;
 }
 
 void TileConvStep::Run(const StepRun& run) const {
@@ -136,7 +151,7 @@ void TileConvStep::RunOnPixels(const StepRun& run) const {
   const int64_t pixels = y.n * y.h * y.w, units = CeilDiv(pixels, kTilePixels);
   const Partition partition = ChoosePartition(run.x.shape, units, run.pool.threads());
   run.pool.ParallelFor(partition.bands * partition.panel_ranges, [&](int64_t i, int) {
-    const int64_t band = i / partition.panel_ranges;
+    const auto [band, range] = ItemAt(i, partition);
     const int64_t first = pixels * band / partition.bands, last = pixels * (band + 1) / partition.bands;
     const int64_t no_offset = 0;
     TileConv conv = Describe(run);
@@ -147,7 +162,7 @@ void TileConvStep::RunOnPixels(const StepRun& run) const {
     conv.pixels = conv.row_pitch = conv.row_width = last - first;
     conv.y = run.y.At(first * y.c);
     conv.residual = run.residual.data ? run.residual.At(first * y.c) : nullptr;
-    SetPanels(i % partition.panel_ranges, partition.panel_ranges, conv);
+    SetPanels(range, partition.panel_ranges, conv);
     if (conv.pixels > 0) kernels_.run(conv);
   });
 }
@@ -157,12 +172,13 @@ void TileConvStep::RunOnPlanes(const StepRun& run) const {
   const int64_t n_rows = y.n * y.h, x_h = reader_ ? run.input.h : run.x.shape.h,
                 x_w = reader_ ? run.input.w : run.x.shape.w;
   const TensorShape x{y.n, x_h, x_w, in_channels_};
-  const int threads = run.pool.threads();
-  const int64_t per_image = CeilDiv(y.h, RowsPerBand(x, y, threads)), bands = y.n * per_image;
-  const int64_t ranges = ChoosePartition(x, n_rows, threads).panel_ranges;
-  std::vector<int64_t> band_of(threads, -1);  // whose rows each thread's planes hold
-  run.pool.ParallelFor(bands * ranges, [&](int64_t i, int thread) {
-    const int64_t n = i / ranges / per_image, band = i / ranges % per_image;
+  Partition partition = ChoosePartition(x, n_rows, run.pool.threads());
+  const int64_t per_image = CeilDiv(y.h, CeilDiv(n_rows, partition.bands));
+  partition.bands = y.n * per_image;
+  std::vector<int64_t> held(run.pool.threads(), -1);  // the band that each thread's planes are of
+  run.pool.ParallelFor(partition.bands * partition.panel_ranges, [&](int64_t i, int thread) {
+    const auto [band_of_batch, range] = ItemAt(i, partition);
+    const int64_t n = band_of_batch / per_image, band = band_of_batch % per_image;
     const int64_t first = y.h * band / per_image, last = y.h * (band + 1) / per_image;
     const InputPlanes::Layout layout = planes_.LayoutFor(last - first, y.w, x_w);
     char* planes = run.scratch.Of<char>(thread);
@@ -173,8 +189,10 @@ void TileConvStep::RunOnPlanes(const StepRun& run) const {
       reader_->ReadRow(run.input, n, h, floats, buffer);
       return buffer;
     };
-    if (band_of[thread] != i / ranges) planes_.Fill(layout, first, x_h, x_w, row_buffer, planes, copy_row);
-    band_of[thread] = i / ranges;
+    if (held[thread] != band_of_batch) {
+      planes_.Fill(layout, first, x_h, x_w, row_buffer, planes, copy_row);
+      held[thread] = band_of_batch;
+    }
     TileConv conv = Describe(run);
     conv.x = planes;
     conv.x_stride = layout.pixel_bytes;
@@ -186,7 +204,7 @@ void TileConvStep::RunOnPlanes(const StepRun& run) const {
     const int64_t offset = (n * y.h + first) * y.w * y.c;
     conv.y = run.y.At(offset);
     conv.residual = run.residual.data ? run.residual.At(offset) : nullptr;
-    SetPanels(i % ranges, ranges, conv);
+    SetPanels(range, partition.panel_ranges, conv);
     kernels_.run(conv);
   });
 }

@@ -38,9 +38,13 @@ class TileConvStep final : public Step {
   // Items of work: bands of pixels, or of rows where there are planes, × ranges of panels.
   struct Partition {
     int64_t bands, panel_ranges;
+    bool by_range;  // items of a range follow each other, else those of a band
+  };
+  struct Item {
+    int64_t band, range;
   };
   Partition ChoosePartition(const TensorShape& x, int64_t units, int threads) const;
-  int64_t RowsPerBand(const TensorShape& x, const TensorShape& y, int threads) const;
+  Item ItemAt(int64_t i, const Partition& partition) const;
   void RunOnPixels(const StepRun& run) const;
   void RunOnPlanes(const StepRun& run) const;
   TileConv Describe(const StepRun& run) const;

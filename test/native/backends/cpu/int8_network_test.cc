@@ -95,11 +95,18 @@ Graph ConvGraph(const ConvCase& conv, bool residual) {
 
 TEST_P(Int8Network, ConvolutionsOfAwkwardShapes) {
   const std::vector<ConvCase> cases = {
-      {1, 1, 1, 1, 1, Square(1)},         {1, 5, 7, 3, 10, Square(3, 1, 1)},
-      {2, 9, 9, 64, 64, Square(1)},       {2, 9, 5, 64, 70, Square(3, 1, 1)},
-      {1, 8, 8, 128, 130, Square(1)},     {1, 11, 13, 20, 33, Square(3, 2, 1)},
-      {3, 6, 6, 65, 129, Square(1, 2)},   {1, 12, 12, 7, 17, Square(5, 3, 2, 2)},
-      {1, 7, 7, 192, 64, Square(3, 1, 1)}};
+      {1, 1, 1, 1, 1, Square(1)},
+      {1, 5, 7, 3, 10, Square(3, 1, 1)},
+      {2, 9, 9, 64, 64, Square(1)},
+      {2, 9, 5, 64, 70, Square(3, 1, 1)},
+      {1, 8, 8, 128, 130, Square(1)},
+      {1, 11, 13, 20, 33, Square(3, 2, 1)},
+      {3, 6, 6, 65, 129, Square(1, 2)},
+      {1, 12, 12, 7, 17, Square(5, 3, 2, 2)},
+      {1, 7, 7, 192, 64, Square(3, 1, 1)},
+      // More weights than pixels, and more than half of a second-level cache of 2 MB.
+      {4, 3, 3, 256, 320, Square(3, 1, 1)},
+      {2, 2, 2, 512, 256, Square(3, 1, 1)}};
   for (const ConvCase& conv : cases) {
     SCOPED_TRACE(std::to_string(conv.in) + "->" + std::to_string(conv.out));
     const bool same_size = conv.window.pad_h * 2 == conv.window.kernel_h - 1 && conv.window.dilation_h == 1;
