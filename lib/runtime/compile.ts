@@ -57,7 +57,7 @@ export interface CompileOptions {
   readonly contexts?: number | undefined;
   /**
    * From 0 to 19, on Linux: how far the threads that compute give way to others, the event loop's and those of other
-   * processes. Default 0, like all others; a server's models have 5.
+   * processes. Default 0, like all others; a server's models, and tasks on images, have 5.
    */
   readonly niceness?: number | undefined;
   /** The most bytes of device memory that the session may take on each GPU. Default: what there is. */

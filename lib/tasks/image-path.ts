@@ -62,6 +62,8 @@ interface Loaded<Item> {
 const READS_UNDER_WAY = 16;
 // Enough to keep every core decoding while the oldest is waited for.
 export const DECODES_UNDER_WAY = Math.max(4, 2 * availableParallelism());
+// The event loop has little to do, but decoding waits for it, and so does the rest of the process.
+const NICENESS = 5;
 // One that computes and the next, which is then ready when the first is done.
 const BATCHES_UNDER_WAY = 2;
 
@@ -168,8 +170,9 @@ export async function createImagePath(
   options: ImageTaskOptions & Pick<CompileOptions, 'outputs'>,
 ): Promise<ImagePath> {
   const { transform: wanted, ...compileOptions } = options;
+  const { niceness = NICENESS } = compileOptions;
   const read = withTransform(model, wanted);
-  return new ImagePath(await compileModel(read, compileOptions), read.transform);
+  return new ImagePath(await compileModel(read, { ...compileOptions, niceness }), read.transform);
 }
 
 /**

@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { getPriority } from 'node:os';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { resnet18 } from '../../lib/models/builders.js';
 import { loadModel } from '../../lib/models/load.js';
@@ -34,6 +35,25 @@ beforeAll(async () => {
 });
 
 afterAll(() => classifier.close());
+
+/** Of each thread of this process, as Linux tells it. */
+function nicenesses(): number[] {
+  return readdirSync('/proc/self/task').map((thread) => {
+    const stat = readFileSync(`/proc/self/task/${thread}/stat`, 'utf8');
+    // The fields behind the name in brackets, which may hold anything; the niceness is the 19th of all.
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]);
+  });
+}
+
+test.skipIf(process.platform !== 'linux')('computing gives way to the event loop', async () => {
+  const own = getPriority();
+  const giveWay = () => nicenesses().filter((niceness) => niceness === Math.min(own + 5, 19)).length;
+  const before = giveWay();
+  const others = await createClassifier(model, { device: 'cpu', threads: 2 });
+  await others.classify([FIRST]);
+  expect(giveWay()).toBe(before + 2);
+  await others.close();
+});
 
 const topOf = (results: Prediction[][]) => results.map(([best]) => best?.label);
 const probabilities = (results: Prediction[][]) => results.map((r) => r.map((p) => p.probability));
