@@ -33,4 +33,8 @@ std::vector<const void*> ImagesIn(const void* data, int64_t n, int64_t image_byt
   return images;
 }
 
+void Backend::DecodeJpegs(int, std::span<JpegCrop>) {
+  throw Error(ErrorCode::kUnsupported, "this device decodes no images; use `decode: 'host'`");
+}
+
 }  // namespace resnet_native

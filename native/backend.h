@@ -4,12 +4,14 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "native/error.h"
 #include "native/graph/graph.h"
+#include "native/image/resize.h"
 #include "native/tensor.h"
 
 // What a backend is.
@@ -119,12 +121,26 @@ class Plan {
   virtual int default_contexts() const = 0;
 };
 
+// A JPEG file, and where the crop of it goes: crop_height × crop_width × 3 bytes. The sizes have passed
+// CheckResizeCrop, and the memory is the caller's.
+struct JpegCrop {
+  std::span<const uint8_t> file;
+  int64_t height = 0, width = 0;  // of the picture, as the file's header says
+  ResizeCropGeometry geometry;
+  uint8_t* crop = nullptr;
+  bool done = false;  // false: this decoder cannot, or the file is damaged; another has to say
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
   virtual std::vector<DeviceInfo> Devices() = 0;
   // `graph` is valid (Validate) and as traced; the backend runs the passes it wants.
   virtual std::shared_ptr<const Plan> Compile(Graph graph, const CompileOptions& options) = 0;
+  // Decodes on the device, resizes as native/image/resize.h does, crops, and sets `done` of each. Blocks.
+  // Throws kUnsupported on a device that decodes nothing, kDeviceUnavailable where a library for it is
+  // missing; even if there are no crops.
+  virtual void DecodeJpegs(int device_index, std::span<JpegCrop> crops);
 };
 
 // The backends built in. They live as long as the process.

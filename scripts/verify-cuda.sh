@@ -7,12 +7,12 @@
 #   build      Release for this GPU: the addon, the CUDA library, the native tests                        limit 8 minutes
 #   kernels    every operation, every candidate, against the reference kernels                            limit 5 minutes
 #   goldens    torchvision's ten builders in every dtype against torch in float64                         limit 8 minutes
+#   decode     nvJPEG's pixels against the host's                                                         limit 2 minutes
 #   faults     batches 1 to 512, 8 contexts, 1,000 sessions, out of memory and on                         limit 5 minutes
 #   sanitizer  compute-sanitizer's memcheck and racecheck over the kernels of ours                        limit 5 minutes
 #   bench      against torch eager and torch.compile: with --bench or --only bench. Goes on where it was cut off.
 #
-# Without --only: build, kernels, goldens, faults, sanitizer, and bench with --bench. A part that fails does not stop those
-# behind it, but for build.
+# Without --only: all but bench, and that too with --bench. A part that fails does not stop those behind it, but for build.
 #
 # Needs nvcc 12.8 or newer, CMake, a C++20 compiler, cuDNN 9 and cuBLASLt (those of torch's wheels do), and for bench a
 # python3 with torch and torchvision. Node and the rest come from .gpu-kit where a kit was unpacked there; else they are
@@ -21,10 +21,10 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-PARTS=(build kernels goldens faults sanitizer bench)
-declare -A LIMIT=([build]=480 [kernels]=300 [goldens]=480 [faults]=300 [sanitizer]=300 [bench]=3600)
+PARTS=(build kernels goldens decode faults sanitizer bench)
+declare -A LIMIT=([build]=480 [kernels]=300 [goldens]=480 [decode]=120 [faults]=300 [sanitizer]=300 [bench]=3600)
 tree=build/verify-cuda
-wanted=(build kernels goldens faults sanitizer)
+wanted=(build kernels goldens decode faults sanitizer)
 cache=$PWD/build/cuda-cache
 bench_options=()
 
@@ -70,6 +70,9 @@ mkdir -p "$cache" "$RESNET_NATIVE_HOME" "$tree"
 echo "verify-cuda: $gpu (sm_$capability), driver $(nvidia-smi --query-gpu=driver_version --format=csv,noheader --id=0)," \
   "$(nvcc --version 2>/dev/null | grep -o 'release [0-9.]*' || true), node $(node --version), $(nproc) cores"
 
+# nvJPEG, which torch does not bring.
+[ -d "${NVJPEG_ROOT:-}/lib" ] && export LD_LIBRARY_PATH=$NVJPEG_ROOT/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+
 # ---- The parts ----
 
 generator=()
@@ -95,6 +98,7 @@ kernels() {
 
 node_tests() { node node_modules/vitest/vitest.mjs run --reporter=verbose "$@"; }
 goldens() { node_tests test/gpu/goldens.test.ts; }
+decode() { node_tests test/gpu/decode.test.ts; }
 faults() { node_tests test/gpu/faults.test.ts; }
 
 sanitizer() {

@@ -28,7 +28,7 @@ import {
 import type { StageClocks } from './stages.js';
 
 /** What is extracted, and how it is stored. */
-export interface ExtractionOptions extends Omit<ImageTaskOptions, 'maxBatch'> {
+export interface ExtractionOptions extends Omit<ImageTaskOptions, 'decode' | 'maxBatch'> {
   /** Nodes to extract, by the names of `graphNodeNames` or of modules. Default `['avgpool']`. */
   readonly outputs?: readonly string[] | undefined;
   /** Of the files with the features. Default `npy`. */

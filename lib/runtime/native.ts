@@ -157,6 +157,19 @@ export interface NativeAddon {
     width: number,
     geometry: NativeCropGeometry,
   ): Promise<Uint8Array | null>;
+  /**
+   * The same of many files at once, on a device: null for those that its decoder leaves to another. The files' memory is
+   * not copied. With no files it tells, by rejecting, whether the device decodes at all.
+   */
+  decodeJpegs(device: string, files: readonly NativeJpeg[]): Promise<(Uint8Array | null)[]>;
+}
+
+export interface NativeJpeg {
+  readonly file: Uint8Array;
+  /** Of the picture, as the file's header says. */
+  readonly height: number;
+  readonly width: number;
+  readonly geometry: NativeCropGeometry;
 }
 
 export interface NativeCropGeometry {

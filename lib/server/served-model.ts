@@ -16,7 +16,7 @@ import { type Carrier, type OnRun, traced } from './tracing.js';
 
 /** How a model is served. */
 export interface ServedModelOptions
-  extends Omit<ImageTaskOptions, 'contexts' | 'device'>,
+  extends Omit<ImageTaskOptions, 'contexts' | 'decode' | 'device'>,
     Pick<BatcherOptions, 'maxQueue' | 'maxDelayMs'> {
   /** The model, the path that `loadModel` takes, or what loads it: the last two can be loaded again. */
   readonly model: Compilable | string | (() => Promise<Compilable>);

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { ResNetError } from '../errors.js';
-import { checkOptions, invalid } from '../is.js';
+import { checkOneOf, checkOptions, invalid } from '../is.js';
 import { type Compilable, readModel } from '../runtime/compilable.js';
 import { COMPILE_OPTIONS, type CompileOptions, compileModel } from '../runtime/compile.js';
 import type { Results, Session } from '../runtime/session.js';
@@ -10,7 +10,10 @@ import {
   type ClassificationOptions,
   type ClassificationTransform,
   classification,
+  classificationBy,
+  type DecodeJpeg,
 } from '../transforms/classification.js';
+import { jpegsOn } from '../transforms/device-jpegs.js';
 import type { ImageTransform } from '../transforms/image-transform.js';
 import type { ImageSource } from '../transforms/source.js';
 import { eachImage, type ImageInput, type Pixels, stack } from './images.js';
@@ -21,10 +24,22 @@ import { StageClock } from './stage-clock.js';
 export interface ImageTaskOptions extends Omit<CompileOptions, 'outputs'> {
   /** Replaces the model's own transform, or parts of it. */
   readonly transform?: ClassificationOptions | ClassificationTransform | undefined;
+  /**
+   * Where plain JPEGs are decoded and resized. `host` (the default): as Pillow does, byte for byte. `device`: by nvJPEG on
+   * the session's GPU, whose pixels differ by a few levels; what it cannot decode, the host does. Not with a `transform`
+   * that is a function.
+   */
+  readonly decode?: (typeof DECODE)[number] | undefined;
 }
 
+const DECODE = ['host', 'device'] as const;
+
 /** Names of ImageTaskOptions. */
-export const IMAGE_TASK_OPTIONS = [...COMPILE_OPTIONS.filter((name) => name !== 'outputs'), 'transform'];
+export const IMAGE_TASK_OPTIONS = [
+  ...COMPILE_OPTIONS.filter((name) => name !== 'outputs'),
+  'transform',
+  'decode',
+];
 
 /** What one image came to: its row of each output, by name, or why it could not be read. */
 export type ImageOutcome = { readonly rows: Readonly<Results> } | { readonly error: ResNetError };
@@ -163,16 +178,33 @@ export function rowsOf(results: Results, i: number): Results {
 
 /**
  * Compiles `model` for images that are brought into form by its transform.
- * @throws ResNetError `INVALID_ARGUMENT` for a bad transform, and what `compileModel` throws.
+ * @throws ResNetError `INVALID_ARGUMENT` for a bad transform; for `decode: 'device'`, `UNSUPPORTED` where the session is not
+ * on a GPU and `DEVICE_UNAVAILABLE` where nvJPEG is missing; and what `compileModel` throws.
  */
 export async function createImagePath(
   model: Compilable,
   options: ImageTaskOptions & Pick<CompileOptions, 'outputs'>,
 ): Promise<ImagePath> {
-  const { transform: wanted, ...compileOptions } = options;
+  const { transform: wanted, decode = 'host', ...compileOptions } = options;
   const { niceness = NICENESS } = compileOptions;
-  const read = withTransform(model, wanted);
-  return new ImagePath(await compileModel(read, { ...compileOptions, niceness }), read.transform);
+  checkOneOf('decode', decode, DECODE);
+  if (decode === 'device' && typeof wanted === 'function') {
+    throw invalid('transform', "options, with `decode: 'device'`, and no function", wanted);
+  }
+  let onDevice: DecodeJpeg | undefined;
+  const make =
+    decode === 'host'
+      ? classification
+      : (settings: ClassificationOptions) => classificationBy(() => onDevice, settings);
+  const read = withTransform(model, wanted, make);
+  const session = await compileModel(read, { ...compileOptions, niceness });
+  try {
+    if (decode === 'device') onDevice = await jpegsOn(session.device.split(',')[0] as string);
+  } catch (error) {
+    await session.close();
+    throw error;
+  }
+  return new ImagePath(session, read.transform);
 }
 
 /**
@@ -182,9 +214,10 @@ export async function createImagePath(
 export function withTransform(
   model: Compilable,
   wanted: ImageTaskOptions['transform'] = {},
+  make: (settings: ClassificationOptions) => ClassificationTransform = classification,
 ): Compilable & { readonly transform: ClassificationTransform } {
   const read = readModel(model);
-  const transform = typeof wanted === 'function' ? wanted : classification(changed(read.transform, wanted));
+  const transform = typeof wanted === 'function' ? wanted : make(changed(read.transform, wanted));
   return { ...read, transform };
 }
 

@@ -1,6 +1,6 @@
 import { ResNetError } from '../errors.js';
 import { checkInteger, checkOneOf, checkOptions } from '../is.js';
-import { type NativeCropGeometry, native } from '../runtime/native.js';
+import { type NativeAddon, type NativeCropGeometry, native } from '../runtime/native.js';
 import { Tensor } from '../tensor.js';
 import {
   DEFAULT_MAX_PIXELS,
@@ -68,12 +68,24 @@ const RGB = 3;
  * @throws ResNetError `INVALID_ARGUMENT` when an option is not what it should be.
  */
 export function classification(options: ClassificationOptions = {}): ClassificationTransform {
+  return classificationBy(() => native().resizeCropJpeg, options);
+}
+
+/** What makes a crop of a plain JPEG of that size; null for a file that another decoder has to look at. */
+export type DecodeJpeg = NonNullable<NativeAddon['resizeCropJpeg']>;
+
+/** The same with a decoder of plain JPEGs that is looked up for each image; undefined: there is none. */
+export function classificationBy(
+  decoder: () => DecodeJpeg | undefined,
+  options: ClassificationOptions = {},
+): ClassificationTransform {
   const settings = checkedSettings(options);
   const transform = async (image: ImageSource | Tensor) => {
     if (image instanceof Tensor) return resizeAndCrop(fromTensor(image), settings);
     const file = await readImage(image);
     return (
-      (await transformPlainJpeg(file, settings)) ?? resizeAndCrop(await decodeFor(settings, file), settings)
+      (await transformPlainJpeg(file, settings, decoder())) ??
+      resizeAndCrop(await decodeFor(settings, file), settings)
     );
   };
   const { resizeSize, cropSize, mean, std, decode } = settings;
@@ -119,15 +131,14 @@ function shrinkTo({ decode, resizeSize }: Settings): number | undefined {
 async function transformPlainJpeg(
   { format, bytes, name }: EncodedImage,
   settings: Settings,
+  decode: DecodeJpeg | undefined,
 ): Promise<Tensor<Uint8Array> | undefined> {
-  const { resizeCropJpeg } = native();
-  const frame = resizeCropJpeg && format === 'jpeg' ? jpegFrame(bytes) : undefined;
-  if (!resizeCropJpeg || !frame?.sequential || frame.width * frame.height > settings.maxPixels)
-    return undefined;
+  const frame = decode && format === 'jpeg' ? jpegFrame(bytes) : undefined;
+  if (!decode || !frame?.sequential || frame.width * frame.height > settings.maxPixels) return undefined;
   const shrinks = shrinkTo(settings);
   if (frame.width * frame.height === 0 || (shrinks && shrunkSize(frame, shrinks))) return undefined;
   const geometry = cropGeometry(frame, settings, name);
-  const pixels = await resizeCropJpeg(bytes, frame.height, frame.width, geometry);
+  const pixels = await decode(bytes, frame.height, frame.width, geometry);
   return pixels ? cropTensor(pixels, settings) : undefined;
 }
 

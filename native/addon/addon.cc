@@ -40,6 +40,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["discard"] = MakeFunction(env, "discard", Discard);
   exports["measurePeak"] = MakeFunction(env, "measurePeak", MeasurePeak);
   exports["resizeCrop"] = MakeFunction(env, "resizeCrop", ResizeCropImage);
+  exports["decodeJpegs"] = MakeFunction(env, "decodeJpegs", DecodeJpegs);
   if (DecodesJpeg()) exports["resizeCropJpeg"] = MakeFunction(env, "resizeCropJpeg", ResizeCropJpeg);
   return exports;
 }

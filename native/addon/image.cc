@@ -7,6 +7,7 @@
 #include "native/addon/js_values.h"
 #include "native/addon/memory.h"
 #include "native/addon/worker_task.h"
+#include "native/backends/backends.h"
 #include "native/image/jpeg.h"
 #include "native/image/resize.h"
 
@@ -64,6 +65,27 @@ Napi::Value CropOnWorker(Napi::Env env, const Napi::Uint8Array& array, size_t cr
   });
 }
 
+// What a worker needs of files that it decodes: JavaScript's own memory, which stays while they are held.
+struct JpegBatch {
+  std::vector<JpegCrop> crops;
+  std::vector<std::shared_ptr<MemoryBlock>> results;
+  std::vector<Napi::Reference<Napi::Uint8Array>> keep_alive;
+};
+
+void AddFile(const Napi::Object& js, JpegBatch* batch) {
+  const auto file = ToTypedArray(js.Get("file"), "file", napi_uint8_array).As<Napi::Uint8Array>();
+  JpegCrop crop{.file = {file.Data(), file.ByteLength()}};
+  crop.height = ToInteger(js.Get("height"), "height", 1, kMaxImageSide);
+  crop.width = ToInteger(js.Get("width"), "width", 1, kMaxImageSide);
+  crop.geometry = ReadGeometry(ToObject(js.Get("geometry"), "geometry"));
+  const size_t bytes =
+      CheckResizeCrop(crop.height * crop.width * kChannels, crop.height, crop.width, crop.geometry);
+  batch->results.push_back(MemoryBlock::Allocate(bytes));
+  crop.crop = static_cast<uint8_t*>(batch->results.back()->data());
+  batch->crops.push_back(crop);
+  batch->keep_alive.push_back(Napi::Persistent(file));
+}
+
 }  // namespace
 
 Napi::Value ResizeCropImage(const Napi::CallbackInfo& info) {
@@ -87,6 +109,29 @@ Napi::Value ResizeCropJpeg(const Napi::CallbackInfo& info) {
     if (!pixels || !DecodePlainJpeg(file, image.height, image.width, pixels.get())) return false;
     ResizeCrop({pixels.get(), pixel_bytes}, image.height, image.width, image.geometry, crop);
     return true;
+  });
+}
+
+Napi::Value DecodeJpegs(const Napi::CallbackInfo& info) {
+  const auto batch = std::make_shared<JpegBatch>();
+  const std::string device = ToText(info[0], "device");
+  const Napi::Array files = ToArray(info[1], "files");
+  for (uint32_t i = 0; i < files.Length(); ++i) AddFile(ToObject(files.Get(i), "a file"), batch.get());
+  return RunOnWorker(info.Env(), [batch, device]() -> Finish {
+    const DeviceRef found = FindDevice(device);
+    found.backend->DecodeJpegs(found.index, batch->crops);
+    return [batch](Napi::Env env) -> Napi::Value {
+      Napi::Array results = Napi::Array::New(env, batch->crops.size());
+      for (uint32_t i = 0; i < batch->crops.size(); ++i) {
+        const auto& block = batch->results[i];
+        if (!batch->crops[i].done) {
+          results[i] = env.Null();
+        } else {
+          results[i] = Napi::Uint8Array::New(env, block->size(), ToArrayBuffer(env, block), 0);
+        }
+      }
+      return results;
+    };
   });
 }
 

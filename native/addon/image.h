@@ -12,4 +12,7 @@ Napi::Value ResizeCropImage(const Napi::CallbackInfo& info);
 // file of that size; null for one that DecodePlainJpeg leaves to others. The file is read in place as well.
 Napi::Value ResizeCropJpeg(const Napi::CallbackInfo& info);
 
+// (device: string, files: NativeJpeg[]) => Promise<(Uint8Array | null)[]>: Backend::DecodeJpegs.
+Napi::Value DecodeJpegs(const Napi::CallbackInfo& info);
+
 }  // namespace resnet_native

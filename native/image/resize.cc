@@ -136,15 +136,6 @@ void VerticalFirst(const Image& image, const Filter& across, const Filter& down,
   }
 }
 
-// The order of the passes shows in the rounding between them. Pillow 13 goes vertically first where the
-// height shrinks by more than twice what the width does: on pictures more than twice as high as wide, mostly.
-// (Before Pillow 13 it never did; its results there differ by one in places.)
-bool IsVerticalFirst(int64_t height, int64_t width, const ResizeCropGeometry& geometry) {
-  const int64_t shrinks_down = height - geometry.resized_height;
-  const int64_t shrinks_across = width - geometry.resized_width;
-  return shrinks_down > 0 && shrinks_down > 2 * shrinks_across;
-}
-
 }  // namespace
 
 size_t CheckResizeCrop(size_t pixel_bytes, int64_t height, int64_t width,

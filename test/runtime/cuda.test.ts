@@ -101,6 +101,13 @@ describe.skipIf(WHY_NO_SIMULATION !== '')(`with simulated GPUs${WHY_NO_SIMULATIO
     });
   });
 
+  test('a classifier that is to decode on the device says that nothing there can', async () => {
+    expect(await run('no decoder', simulatedCuda({ NO_DECODER: 1 }))).toEqual({
+      code: 'DEVICE_UNAVAILABLE',
+      message: expect.stringMatching(/no decoder/),
+    });
+  });
+
   test('compile says how much memory is missing', async () => {
     expect(await run('no memory', simulatedCuda({ MEMORY: 2_000_000 }))).toEqual({
       code: 'OUT_OF_MEMORY',

@@ -49,9 +49,8 @@ std::vector<DeviceInfo> CudaBackend::Devices() {
   return devices;
 }
 
-std::shared_ptr<const Plan> CudaBackend::Compile(Graph graph, const CompileOptions& options) {
+DeviceInfo CudaBackend::AvailableDevice(int index) {
   loss_->Check();
-  const int index = options.device_index;
   const std::vector<DeviceInfo> devices = source_->List();
   const std::string id = "cuda:" + std::to_string(index);
   const auto info =
@@ -64,7 +63,12 @@ std::shared_ptr<const Plan> CudaBackend::Compile(Graph graph, const CompileOptio
   if (!info->available) {
     throw Error(ErrorCode::kDeviceUnavailable, "the device \"" + id + "\" is not available: " + info->reason);
   }
-  CheckDType(*info, options.dtype);
+  return *info;
+}
+
+std::shared_ptr<const Plan> CudaBackend::Compile(Graph graph, const CompileOptions& options) {
+  const int index = options.device_index;
+  CheckDType(AvailableDevice(index), options.dtype);
   try {
     const Trial trial = [this, index](const Operation& operation, const std::string& candidate) {
       return source_->Try(index, operation, candidate);
@@ -76,6 +80,24 @@ std::shared_ptr<const Plan> CudaBackend::Compile(Graph graph, const CompileOptio
     loss_->Note(std::current_exception());
     throw;
   }
+}
+
+void CudaBackend::DecodeJpegs(int device_index, std::span<JpegCrop> crops) {
+  AvailableDevice(device_index);
+  try {
+    JpegCropsAt(device_index).Run(crops);
+  } catch (...) {
+    loss_->Note(std::current_exception());
+    throw;
+  }
+}
+
+JpegCrops& CudaBackend::JpegCropsAt(int index) {
+  const std::shared_ptr<Device> device = DeviceAt(index);
+  std::lock_guard lock(mutex_);
+  std::unique_ptr<JpegCrops>& crops = jpeg_crops_[index];
+  if (!crops) crops = std::make_unique<JpegCrops>(device);
+  return *crops;
 }
 
 std::shared_ptr<Device> CudaBackend::DeviceAt(int index) {

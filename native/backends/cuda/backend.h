@@ -8,6 +8,7 @@
 #include "native/backend.h"
 #include "native/backends/cuda/device.h"
 #include "native/backends/cuda/device_loss.h"
+#include "native/backends/cuda/jpeg_crops.h"
 #include "native/backends/cuda/kernel_chooser.h"
 
 namespace resnet_native::cuda {
@@ -31,14 +32,19 @@ class CudaBackend final : public Backend {
 
   std::vector<DeviceInfo> Devices() override;
   std::shared_ptr<const Plan> Compile(Graph graph, const CompileOptions& options) override;
+  void DecodeJpegs(int device_index, std::span<JpegCrop> crops) override;
 
  private:
+  // What `List` says of it. Throws kDeviceUnavailable if it cannot be used.
+  DeviceInfo AvailableDevice(int index);
   std::shared_ptr<Device> DeviceAt(int index);
+  JpegCrops& JpegCropsAt(int index);
 
   const std::unique_ptr<DeviceSource> source_;
   const std::shared_ptr<DeviceLoss> loss_ = std::make_shared<DeviceLoss>();
   std::mutex mutex_;
   std::map<int, std::shared_ptr<Device>> devices_;  // those that were opened
+  std::map<int, std::unique_ptr<JpegCrops>> jpeg_crops_;
 };
 
 }  // namespace resnet_native::cuda

@@ -76,6 +76,10 @@ std::string ToString(const Operation& operation) {
                    text << "zeropad " << Name(op.dtype) << Sizes(op.n, op.h, op.w, op.channels) << " k"
                         << op.out_channels << " s" << op.stride << (op.zero_point ? " z128" : "");
                  },
+                 [&](const Resample& op) {
+                   text << "resample " << op.outer << 'x' << op.in_axis << 'x' << op.inner << " to "
+                        << op.out_axis << " by " << op.weight_stride;
+                 },
                  [&](const ToNchw& op) {
                    text << "nchw " << Name(op.from) << " to " << Name(op.to) << ' ' << op.n << 'x'
                         << op.pixels << 'x' << op.channels;
@@ -159,6 +163,12 @@ OperandBytes BytesOf(const Operation& operation) {
                           const int64_t pixels = ((op.h - 1) / op.stride + 1) * ((op.w - 1) / op.stride + 1);
                           return Bytes{.x = op.n * op.h * op.w * op.channels * element,
                                        .y = op.n * pixels * op.out_channels * element};
+                        },
+                        [](const Resample& op) {
+                          const size_t row = op.outer * op.inner;
+                          return Bytes{.x = row * op.in_axis,
+                                       .y = row * op.out_axis,
+                                       .filters = op.out_axis * (2 + op.weight_stride) * sizeof(int32_t)};
                         },
                         [](const ToNchw& op) {
                           const size_t elements = op.n * op.pixels * op.channels;

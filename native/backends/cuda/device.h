@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -164,8 +165,17 @@ struct ToNchw {
   bool operator==(const ToNchw&) const = default;
 };
 
-using Operation =
-    std::variant<LoadInput, Convolution, Linear, MaxPool, AveragePool, Elementwise, ZeroPadShortcut, ToNchw>;
+// One pass of Pillow's resize (native/image/filter.h) over bytes [outer][in_axis][inner], of which the axis
+// is resized: rows of pixels of 3 bytes across, whole rows down. Exact. Operands: x, y
+// [outer][out_axis][inner], filters: int32 first[out_axis], count[out_axis],
+// weights[out_axis][weight_stride].
+struct Resample {
+  int64_t outer = 1, in_axis = 0, out_axis = 0, inner = 1, weight_stride = 0;
+  bool operator==(const Resample&) const = default;
+};
+
+using Operation = std::variant<LoadInput, Convolution, Linear, MaxPool, AveragePool, Elementwise,
+                               ZeroPadShortcut, ToNchw, Resample>;
 
 // Every field, in a form that is stable over processes and versions: the key under which a choice is
 // remembered, and what messages show. "conv f16 8x56x56x64 k64 3x3 s1x1 p1x1 d1x1 g1 residual relu".
@@ -279,6 +289,24 @@ class Stream {
   virtual void Wait(const Event& event) = 0;
 };
 
+// A JPEG to be decoded to RGB rows without gaps, in device memory.
+struct EncodedImage {
+  std::span<const uint8_t> file;
+  int64_t height = 0, width = 0;
+  void* pixels = nullptr;
+};
+
+// One thread at a time uses a decoder.
+class ImageDecoder {
+ public:
+  virtual ~ImageDecoder() = default;
+  // Whether this is a JPEG of that size, and of a kind that the decoder knows.
+  virtual bool Takes(std::span<const uint8_t> file, int64_t height, int64_t width) = 0;
+  // Decodes images that it takes; the files stay until the stream has done it, and until then nothing else is
+  // asked of the decoder. False: one of them is damaged, and what the others are is undefined.
+  virtual bool Decode(Stream& stream, const std::vector<EncodedImage>& images) = 0;
+};
+
 class Device {
  public:
   virtual ~Device() = default;
@@ -292,6 +320,8 @@ class Device {
 
   virtual std::unique_ptr<Stream> NewStream() = 0;
   virtual std::unique_ptr<Event> NewEvent() = 0;
+  // Throws kDeviceUnavailable where the library for it is missing.
+  virtual std::unique_ptr<ImageDecoder> NewImageDecoder() = 0;
 
   // The ways of doing it, the one expected to be fastest first; quick, builds nothing. At least one, or
   // kUnsupported. Convolutions: fused and split plans of cuDNN, cuBLASLt where it fits, kernels of ours.

@@ -56,6 +56,9 @@ class DisclosedBackend final : public Backend {
     ThrowIf(backend_.Compile(std::move(graph), options, &plan));
     return std::make_shared<DisclosedPlan>(std::move(plan));
   }
+  void DecodeJpegs(int device_index, std::span<JpegCrop> crops) override {
+    ThrowIf(backend_.DecodeJpegs(device_index, crops));
+  }
 
  private:
   FencedBackend& backend_;

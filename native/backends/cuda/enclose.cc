@@ -65,6 +65,9 @@ class EnclosedBackend final : public FencedBackend {
                   std::shared_ptr<const FencedPlan>* plan) noexcept override {
     return Try([&] { *plan = std::make_shared<EnclosedPlan>(backend_->Compile(std::move(graph), options)); });
   }
+  Outcome DecodeJpegs(int device_index, std::span<JpegCrop> crops) noexcept override {
+    return Try([&] { backend_->DecodeJpegs(device_index, crops); });
+  }
 
  private:
   const std::unique_ptr<Backend> backend_;

@@ -42,6 +42,7 @@ class FencedBackend {
   virtual Outcome Devices(std::vector<DeviceInfo>* devices) noexcept = 0;
   virtual Outcome Compile(Graph graph, const CompileOptions& options,
                           std::shared_ptr<const FencedPlan>* plan) noexcept = 0;
+  virtual Outcome DecodeJpegs(int device_index, std::span<JpegCrop> crops) noexcept = 0;
 };
 
 // In the library.

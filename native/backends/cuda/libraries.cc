@@ -140,6 +140,14 @@ LibrarySearch DefaultSearch() {
   return search;
 }
 
+void* LoadNvjpeg(int runtime_version, const LibrarySearch& search) {
+  const std::string major = std::to_string(runtime_version / 1000);
+  const std::string name = "libnvjpeg.so." + major;
+  if (void* library = Open(name, search)) return library;
+  Fail("decoding on the GPU needs nvJPEG, which was not found (" + name + "): install CUDA " + major +
+       ", or pip install nvidia-nvjpeg and set CUDA_PATH; or use `decode: 'host'`");
+}
+
 Libraries LoadLibraries(int runtime_version, const LibrarySearch& search) {
   Libraries libraries;
   const std::string major = std::to_string(runtime_version / 1000);

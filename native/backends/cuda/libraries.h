@@ -32,6 +32,9 @@ LibrarySearch DefaultSearch();
 // the runtime, no cuBLASLt, no cuDNN, cuDNN too old or made for another CUDA.
 Libraries LoadLibraries(int runtime_version, const LibrarySearch& search);
 
+// nvJPEG, which only decoding needs. Throws kDeviceUnavailable, as above.
+void* LoadNvjpeg(int runtime_version, const LibrarySearch& search);
+
 // "13.0" of 13000.
 std::string ShowCudaVersion(int version);
 

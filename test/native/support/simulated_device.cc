@@ -9,6 +9,7 @@
 #include <optional>
 #include <thread>
 
+#include "native/image/jpeg.h"
 #include "test/native/support/simulated_kernels.h"
 
 namespace resnet_native::testing {
@@ -294,6 +295,30 @@ class SimulatedStream final : public cuda::Stream {
   std::thread thread_;  // last: it uses the rest
 };
 
+// The host's decoder, with a copy to the device behind it.
+class SimulatedDecoder final : public cuda::ImageDecoder {
+ public:
+  explicit SimulatedDecoder(cuda::Device& device) : device_(device) {}
+
+  bool Takes(std::span<const uint8_t> file, int64_t, int64_t) override {
+    return file.size() > 2 && file[0] == 0xff && file[1] == 0xd8;
+  }
+  bool Decode(cuda::Stream& stream, const std::vector<cuda::EncodedImage>& images) override {
+    pixels_.clear();
+    for (const cuda::EncodedImage& image : images) {
+      pixels_.push_back(device_.AllocatePinned(image.height * image.width * 3));
+      auto* to = static_cast<uint8_t*>(pixels_.back()->data());
+      if (!DecodePlainJpeg(image.file, image.height, image.width, to)) return false;
+      stream.CopyToDevice(image.pixels, to, pixels_.back()->bytes());
+    }
+    return true;
+  }
+
+ private:
+  cuda::Device& device_;
+  std::vector<std::unique_ptr<cuda::Buffer>> pixels_;
+};
+
 class SimulatedDevice final : public cuda::Device {
  public:
   SimulatedDevice(int index, std::shared_ptr<Behaviour> behaviour)
@@ -333,6 +358,14 @@ class SimulatedDevice final : public cuda::Device {
   std::unique_ptr<cuda::Event> NewEvent() override {
     state_->Check();
     return std::make_unique<SimulatedEvent>(state_);
+  }
+
+  std::unique_ptr<cuda::ImageDecoder> NewImageDecoder() override {
+    state_->Check();
+    if (state_->behaviour->lacks_decoder) {
+      throw Error(ErrorCode::kDeviceUnavailable, "simulated: there is no decoder");
+    }
+    return std::make_unique<SimulatedDecoder>(*this);
   }
 
   // Convolutions have three: names that tests give costs to, and workspaces that a plan must place. One of

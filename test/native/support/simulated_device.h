@@ -20,6 +20,7 @@ struct Behaviour {
   std::atomic<int> launch_microseconds{0};  // that each launch takes, replayed ones too
   std::atomic<int64_t> launches_left{-1};   // then the device is lost, as by an illegal address; -1: never
   std::atomic<bool> fails_to_capture{false};
+  std::atomic<bool> lacks_decoder{false};
   std::atomic<bool> has_choice{true};  // false: one candidate for everything, so that nothing is measured
   // Of launches, in milliseconds of a clock that only they advance; others cost 1.
   std::map<std::string, double> costs;

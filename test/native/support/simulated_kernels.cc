@@ -9,6 +9,7 @@
 #include "native/backends/reference/kernels.h"
 #include "native/graph/overloaded.h"
 #include "native/graph/quantization.h"
+#include "native/image/filter.h"
 
 namespace resnet_native::testing {
 namespace {
@@ -282,6 +283,23 @@ void ZeroPadOnHost(const cuda::ZeroPadShortcut& op, const Operands& operands) {
            });
 }
 
+void ResampleOnHost(const cuda::Resample& op, const Operands& operands) {
+  const auto* x = static_cast<const uint8_t*>(operands.x);
+  auto* y = static_cast<uint8_t*>(operands.y);
+  const auto* first = static_cast<const int32_t*>(operands.filters);
+  const int32_t *count = first + op.out_axis, *weights = count + op.out_axis;
+  for (int64_t i = 0; i < op.outer * op.out_axis * op.inner; ++i) {
+    const int64_t place = i % op.inner, output = i / op.inner % op.out_axis,
+                  outer = i / op.inner / op.out_axis;
+    int64_t sum = int64_t{1} << (kWeightBits - 1);
+    for (int k = 0; k < count[output]; ++k) {
+      sum += int64_t{weights[output * op.weight_stride + k]} *
+             x[(outer * op.in_axis + first[output] + k) * op.inner + place];
+    }
+    y[i] = static_cast<uint8_t>(std::clamp<int64_t>(sum >> kWeightBits, 0, 255));
+  }
+}
+
 void ToNchwOnHost(const cuda::ToNchw& op, const Operands& operands) {
   const int64_t elements = op.n * op.pixels * op.channels;
   OnFloats(op.from, {op.n, 1, op.pixels, op.channels}, elements, op.to, operands,
@@ -311,6 +329,7 @@ void ComputeOnHost(const cuda::Operation& operation, const Operands& operands, I
                  [&](const cuda::Elementwise& op) { ElementwiseOnHost(op, operands); },
                  [&](const cuda::ZeroPadShortcut& op) { ZeroPadOnHost(op, operands); },
                  [&](const cuda::ToNchw& op) { ToNchwOnHost(op, operands); },
+                 [&](const cuda::Resample& op) { ResampleOnHost(op, operands); },
              },
              operation);
 }

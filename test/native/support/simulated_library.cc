@@ -22,6 +22,7 @@ extern "C" __attribute__((visibility("default"))) FencedBackend* resnet_native_c
   if (abi != resnet_native::kCudaAbi + Setting("SIMULATED_ABI_OFFSET", 0)) return nullptr;
   const auto behaviour = std::make_shared<Behaviour>();
   behaviour->has_choice = Setting("SIMULATED_CHOICE", 0) != 0;
+  behaviour->lacks_decoder = Setting("SIMULATED_NO_DECODER", 0) != 0;
   behaviour->launches_left = Setting("SIMULATED_LAUNCHES", -1);
   behaviour->launch_microseconds = static_cast<int>(Setting("SIMULATED_LAUNCH_MICROSECONDS", 0));
   behaviour->memory_bytes = Setting("SIMULATED_MEMORY", behaviour->memory_bytes);

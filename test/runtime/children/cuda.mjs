@@ -2,6 +2,7 @@
 
 import { devices } from '../../../dist/runtime/devices.js';
 import { hostSession } from '../../../dist/runtime/hosted/hosted-session.js';
+import { createClassifier } from '../../../dist/tasks/classifier.js';
 import { compile, images, smallNetwork } from './sessions.mjs';
 
 const batch = images(2, 32);
@@ -61,6 +62,13 @@ const SCENARIOS = {
     await fallback.run(batch);
     await session.close();
     return { first: last.code, again, compiled, device: fallback.device, reason: fallback.deviceReason };
+  },
+
+  async 'no decoder'() {
+    const error = await createClassifier(smallNetwork(), { device: 'cuda', decode: 'device' }).catch(
+      (caught) => caught,
+    );
+    return { code: error.code, message: error.message };
   },
 
   async 'no memory'() {

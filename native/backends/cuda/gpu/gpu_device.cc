@@ -8,6 +8,7 @@
 #include "native/backends/cuda/gpu/gpu_memory.h"
 #include "native/backends/cuda/gpu/gpu_stream.h"
 #include "native/backends/cuda/gpu/kernels/probe.h"
+#include "native/backends/cuda/gpu/nvjpeg_decoder.h"
 #include "native/backends/cuda/gpu/open_gpu.h"
 
 namespace resnet_native::cuda {
@@ -58,6 +59,7 @@ class GpuDevice final : public Device {
   std::unique_ptr<Buffer> AllocatePinned(size_t bytes) override { return NewPinnedBuffer(state_, bytes); }
   std::unique_ptr<Stream> NewStream() override { return NewGpuStream(state_, handles_.cublaslt()); }
   std::unique_ptr<Event> NewEvent() override { return NewGpuEvent(state_); }
+  std::unique_ptr<ImageDecoder> NewImageDecoder() override { return NewNvjpegDecoder(state_); }
 
   // In the order in which they are expected to be fast: one kernel for everything, then two, then ours.
   std::vector<Candidate> Candidates(const Operation& operation) override {

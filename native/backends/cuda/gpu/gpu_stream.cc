@@ -110,6 +110,8 @@ class GpuStream final : public Stream {
                   "launching a graph");
   }
 
+  cudaStream_t get() const { return stream_; }
+
   void Record(Event& event) override {
     state_->Enter();
     state_->Check(cudaEventRecord(static_cast<GpuEvent&>(event).get(), stream_), "recording an event");
@@ -143,6 +145,7 @@ class GpuStream final : public Stream {
 std::unique_ptr<Stream> NewGpuStream(State state, cublasLtHandle_t cublaslt) {
   return std::make_unique<GpuStream>(std::move(state), cublaslt);
 }
+cudaStream_t CudaStreamOf(const Stream& stream) { return static_cast<const GpuStream&>(stream).get(); }
 std::unique_ptr<Event> NewGpuEvent(State state) { return std::make_unique<GpuEvent>(std::move(state)); }
 
 }  // namespace resnet_native::cuda

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cublasLt.h>
+#include <cuda_runtime_api.h>
 
 #include <memory>
 
@@ -11,6 +12,8 @@ namespace resnet_native::cuda {
 
 // `cublaslt` outlives the stream.
 std::unique_ptr<Stream> NewGpuStream(std::shared_ptr<GpuState> state, cublasLtHandle_t cublaslt);
+// The stream that one of these is.
+cudaStream_t CudaStreamOf(const Stream& stream);
 std::unique_ptr<Event> NewGpuEvent(std::shared_ptr<GpuState> state);
 
 }  // namespace resnet_native::cuda

@@ -8,7 +8,6 @@
 #include <random>
 
 #include "native/backends/cuda/gpu/kernels/bodies.h"
-#include "native/backends/cuda/gpu/kernels/resample.h"
 #include "native/image/filter.h"
 #include "native/image/resize.h"
 #include "test/native/support/run_on_host.h"
@@ -99,13 +98,16 @@ TEST(AddBorder, SurroundsEachImage) {
 }
 
 // One axis of a picture of `outer` × in × `inner` bytes.
-std::vector<uint8_t> Resample(const std::vector<uint8_t>& x, int64_t outer, int64_t in, int64_t out,
-                              int64_t inner) {
+std::vector<uint8_t> Resampled(const std::vector<uint8_t>& x, int64_t outer, int64_t in, int64_t out,
+                               int64_t inner) {
   const Filter filter = BilinearFilter(in, out, 0, out);
+  std::vector<int32_t> filters = filter.first;
+  filters.insert(filters.end(), filter.count.begin(), filter.count.end());
+  filters.insert(filters.end(), filter.weights.begin(), filter.weights.end());
   std::vector<uint8_t> y(outer * out * inner);
-  RunOnHost(ResampleBytes{x.data(), y.data(), filter.first.data(), filter.count.data(), filter.weights.data(),
-                          in, static_cast<int>(filter.stride), Divisor(static_cast<uint32_t>(inner)),
-                          Divisor(static_cast<uint32_t>(out)), static_cast<uint32_t>(y.size())});
+  const Operands operands{.x = x.data(), .y = y.data(), .filters = filters.data()};
+  WithBody(cuda::Resample{outer, in, out, inner, filter.stride}, operands,
+           [](const auto& body) { RunOnHost(body); });
   return y;
 }
 
@@ -120,8 +122,8 @@ TEST(ResampleBytes, TwoPassesAreTheResizeOfTheHost) {
     for (uint8_t& byte : picture) byte = static_cast<uint8_t>(random());
     std::vector<uint8_t> expected(c.to_h * c.to_w * 3);
     ResizeCrop(picture, c.h, c.w, {c.to_h, c.to_w, 0, 0, c.to_h, c.to_w}, expected);
-    const std::vector<uint8_t> across = Resample(picture, c.h, c.w, c.to_w, 3);
-    EXPECT_EQ(Resample(across, 1, c.h, c.to_h, c.to_w * 3), expected) << c.h << " x " << c.w;
+    const std::vector<uint8_t> across = Resampled(picture, c.h, c.w, c.to_w, 3);
+    EXPECT_EQ(Resampled(across, 1, c.h, c.to_h, c.to_w * 3), expected) << c.h << " x " << c.w;
   }
 }
 

@@ -74,6 +74,19 @@ TEST(CudaLibraries, EachThatIsMissingIsNamed) {
   EXPECT_SAYS(Outcome(Folder({"libcuda.so.1", "libcublasLt.so.13"}).Search()), "cuDNN 9 was not found");
 }
 
+// It is not needed before something is to be decoded.
+TEST(CudaLibraries, NvjpegIsLookedForWhenItIsWanted) {
+  const Folder folder(kAll);
+  EXPECT_EQ(Outcome(folder.Search()), "loaded");
+  try {
+    LoadNvjpeg(kRuntime, folder.Search());
+    FAIL() << "found";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kDeviceUnavailable);
+    EXPECT_SAYS(std::string(error.what()), "nvJPEG, which was not found (libnvjpeg.so.13)");
+  }
+}
+
 TEST(CudaLibraries, OneThatIsDamagedIsNamed) {
   const Folder folder({"libcuda.so.1", "libcublasLt.so.13"});
   std::ofstream(folder.path() / "libcudnn.so.9") << "no library";

@@ -10,6 +10,7 @@
 #include "native/backends/cuda/gpu/kernels/layout.h"
 #include "native/backends/cuda/gpu/kernels/load_input.h"
 #include "native/backends/cuda/gpu/kernels/pool.h"
+#include "native/backends/cuda/gpu/kernels/resample.h"
 
 // From an operation to the body of ours that does it. WithBody(operation, operands, run) calls `run` with the
 // body: to launch it on a GPU or, in tests, to walk its grid on the host. Which body it is depends on the
@@ -249,6 +250,15 @@ void WithBody(const ToNchw& op, const Operands& operands, const Run& run) {
     run(Body{x, y, scale, shift, op.pixels, op.channels, DivisorOf(channel_tiles), DivisorOf(pixel_tiles),
              ThreadCount(op.n * pixel_tiles * channel_tiles)});
   });
+}
+
+template <class Run>
+void WithBody(const Resample& op, const Operands& operands, const Run& run) {
+  const auto* first = static_cast<const int32_t*>(operands.filters);
+  const int32_t* count = first + op.out_axis;
+  run(ResampleBytes{static_cast<const uint8_t*>(operands.x), static_cast<uint8_t*>(operands.y), first, count,
+                    count + op.out_axis, op.in_axis, static_cast<int>(op.weight_stride), DivisorOf(op.inner),
+                    DivisorOf(op.out_axis), ThreadCount(op.outer * op.out_axis * op.inner)});
 }
 
 // The largest of the packs that there are direct convolutions for.
