@@ -65,22 +65,11 @@ export class Contenders {
     return { model: 'model', name: 'input', datatype: 'FP32', shape: [1, 3, SIDE, SIDE] };
   }
 
-  /** What a load came to, with what both sides took of the processor meanwhile, in cores. */
+  /** What a load came to, with what both sides took meanwhile. */
   async load(server, request) {
     await server.process.ask({ op: 'usage' });
     const measured = await this.generator.ask({ port: server.port, input: this.input, ...request });
-    const { cpuSeconds, rssBytes, eventLoopP99Ms, eventLoopWorstMs } = await server.process.ask({
-      op: 'usage',
-    });
-    const { generatorCpuSeconds, ...load } = measured;
-    return {
-      ...load,
-      generatorCpuSeconds,
-      serverCpuSeconds: cpuSeconds,
-      rssBytes,
-      eventLoopP99Ms,
-      eventLoopWorstMs,
-    };
+    return { ...measured, ...(await server.process.ask({ op: 'usage' })) };
   }
 
   /** Milliseconds of each run of our session alone. */

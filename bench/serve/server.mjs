@@ -11,7 +11,7 @@ const delays = monitorEventLoopDelay({ resolution: TIMER_MS });
 delays.enable();
 
 let server;
-let cpu = process.cpuUsage();
+let last = { cpu: process.cpuUsage(), at: performance.now() };
 
 async function startOwn({ safetensors, threads, ...defaults }) {
   const models = { model: safetensors };
@@ -34,14 +34,15 @@ async function bare({ batch, shape, seconds }) {
 
 /** Since it was last asked. */
 function usage() {
-  const { user, system } = process.cpuUsage(cpu);
-  cpu = process.cpuUsage();
+  const { user, system } = process.cpuUsage(last.cpu);
+  const serverCores = (user + system) / 1000 / (performance.now() - last.at);
+  last = { cpu: process.cpuUsage(), at: performance.now() };
   const [eventLoopP99Ms, eventLoopWorstMs] = [delays.percentile(99), delays.max].map((nanoseconds) =>
     Math.max(0, nanoseconds / 1e6 - TIMER_MS),
   );
   delays.reset();
   return {
-    cpuSeconds: (user + system) / 1e6,
+    serverCores,
     rssBytes: process.memoryUsage.rss(),
     eventLoopP99Ms,
     eventLoopWorstMs,

@@ -23,8 +23,8 @@ export interface LoadResult {
   readonly p99: number;
   readonly worst: number;
   /** What both sides took of the processor. */
-  readonly generatorCpuSeconds: number;
-  readonly serverCpuSeconds: number;
+  readonly generatorCores: number;
+  readonly serverCores: number;
   /** Of the server, at the end. */
   readonly rssBytes: number;
   readonly eventLoopP99Ms: number;
@@ -42,7 +42,7 @@ export interface ClosedCell {
   readonly p99: number;
   /** Of the processor, taken by the generator. */
   readonly generatorCores: number;
-  /** Of what our bare session does at best, on what the generator left of the cores. */
+  /** Of what our bare session did in the same round with its best batch, on what the generator left of the cores. */
   readonly shareOfBare: number;
   readonly eventLoopP99Ms: number;
 }
@@ -61,12 +61,17 @@ export interface ClosedPart extends Part {
 
 /** Poisson arrivals; times count from when a request was meant to be sent. */
 export interface OpenPart extends Part {
-  /** Of a batch of one in the bare session: the median. */
+  readonly cells: readonly OpenCell[];
+}
+
+export interface OpenCell extends LoadResult {
+  /** Of a batch of one in the bare session, just before: the median. */
   readonly computeMs: number;
-  /** Requests a second that the server answers to 64 clients. */
+  /** Requests a second that the server answered to 64 clients, just before. */
   readonly capacity: number;
-  /** `share` of the capacity. */
-  readonly cells: readonly (LoadResult & { readonly share: number; readonly rate: number })[];
+  /** Of the capacity. */
+  readonly share: number;
+  readonly rate: number;
 }
 
 /** Poisson arrivals of three times the capacity. */

@@ -1,7 +1,7 @@
 // So many batches tell what a size costs: the best of them, because other work on the machine only ever adds.
 const SAMPLES = 3;
 // By so much an image has to be cheaper in a larger batch to be worth the wait.
-const WORTH = 0.95;
+const WORTH = 0.97;
 // After so many batches each size is tried once more: the machine may have got other work, or be rid of it.
 const BATCHES_BETWEEN_TRIALS = 100;
 
