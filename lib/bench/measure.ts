@@ -5,7 +5,7 @@ import type { NetworkFiles } from './network-files.js';
 import { type FoundEngine, OWN, ownEngine, whyNotComparable } from './peers.js';
 import type { LoadAnswer } from './protocol.js';
 import type { Cell, CellKey, LayerTime, Measurement, Peak, Settings, Skipped, Summary } from './results.js';
-import { median, percentile, relativeDifference, spread } from './statistics.js';
+import { centredError, median, percentile, relativeDifference, spread } from './statistics.js';
 
 // One cell: engines side by side, each in a process of its own that stays alive, one running at a time.
 
@@ -134,8 +134,9 @@ async function resultOf(
   { engine, process, loaded, rounds }: Contender,
   own: Contender,
   macs: number,
-  { key, peak }: CellRequest,
+  request: CellRequest,
 ): Promise<Measurement> {
+  const { key, peak } = request;
   const { version, loadMs, firstRunMs, logits } = loaded;
   const { peakRssBytes } = await process.ask({ op: 'memory' });
   return {
@@ -145,10 +146,20 @@ async function resultOf(
     firstRunMs,
     peakRssBytes,
     difference: relativeDifference(logits, own.loaded.logits),
+    ...(key.dtype !== 'float32' && { error: await errorOf(logits, request) }),
     rounds,
     summary: summarise(rounds, key.batch, macs, peak.gflops[key.dtype]),
     ...(engine !== OWN && { ratio: ratioOf(own.rounds, rounds) }),
   };
+}
+
+async function errorOf(logits: readonly number[], request: CellRequest): Promise<number> {
+  const { batch } = request.key;
+  return centredError(
+    logits,
+    await request.files.float32Logits(inputShape(request, batch)),
+    logits.length / batch,
+  );
 }
 
 /**

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { toOnnx } from '../graph/onnx.js';
 import { quantizeModel } from '../models/quantize.js';
 import { Random } from '../nn/random.js';
+import { compileModel } from '../runtime/compile.js';
 import { Tensor } from '../tensor.js';
 import { saveSafetensors } from '../weights/save.js';
 import { type BenchNetwork, benchNetwork } from './networks.js';
@@ -33,6 +34,7 @@ export interface NetworkFilesOptions {
 /** A network and its input as the files that engines load, in a temporary folder of their own. */
 export class NetworkFiles implements AsyncDisposable {
   #int8: Promise<EngineFiles> | undefined;
+  readonly #float32 = new Map<string, Promise<readonly number[]>>();
 
   private constructor(
     readonly arch: string,
@@ -103,6 +105,25 @@ export class NetworkFiles implements AsyncDisposable {
     const { model, imageSize } = this.network;
     const shape = [CALIBRATION_IMAGES, model.inputChannels, imageSize, imageSize];
     return Tensor.fromFloat32(normalPixels(shape, 1), shape);
+  }
+
+  /** What our float32 makes of the batch that `writeInput` writes for this shape. */
+  float32Logits(shape: readonly [number, number, number, number]): Promise<readonly number[]> {
+    const key = shape.join();
+    const logits = this.#float32.get(key) ?? this.#computeFloat32(shape);
+    this.#float32.set(key, logits);
+    return logits;
+  }
+
+  async #computeFloat32(shape: readonly [number, number, number, number]): Promise<readonly number[]> {
+    const options = { device: 'cpu', dtype: 'float32', maxBatch: shape[0] } as const;
+    const session = await compileModel(this.network.model, options);
+    try {
+      const { logits } = await session.run(Tensor.fromFloat32(normalPixels(shape, 0), shape));
+      return Array.from(logits?.data as Float32Array);
+    } finally {
+      await session.close();
+    }
   }
 
   /** Writes a batch of normally distributed pixels, the same for the same shape, and returns its path. */

@@ -73,6 +73,8 @@ export interface Measurement {
   readonly peakRssBytes: number;
   /** Of the logits from ours: worst |difference| / worst |logit|; 0 for ours. */
   readonly difference: number;
+  /** Of dtypes narrower than float32: how far its logits are from our float32's, as `centredError` says. */
+  readonly error?: number;
   /** Milliseconds of every run, by round. */
   readonly rounds: readonly (readonly number[])[];
   readonly summary: Summary;

@@ -21,6 +21,33 @@ export function spread(values: readonly number[]): number {
   return (Math.max(...values) - Math.min(...values)) / median(values);
 }
 
+/**
+ * How far rows are from those expected, each without its mean, which classes share and no decision sees: norm of the
+ * difference / norm of what was expected. NaN where either holds one, infinite where the lengths differ.
+ */
+export function centredError(
+  actual: readonly number[],
+  expected: readonly number[],
+  rowLength: number,
+): number {
+  if (actual.length !== expected.length) return Number.POSITIVE_INFINITY;
+  let difference = 0;
+  let size = 0;
+  for (let first = 0; first < expected.length; first += rowLength) {
+    const [a, b] = [actual, expected].map((rows) => centred(rows.slice(first, first + rowLength)));
+    b?.forEach((value, i) => {
+      difference += ((a?.[i] as number) - value) ** 2;
+      size += value ** 2;
+    });
+  }
+  return difference === 0 ? 0 : Math.sqrt(difference / size);
+}
+
+function centred(row: readonly number[]): number[] {
+  const mean = row.reduce((sum, value) => sum + value, 0) / row.length;
+  return row.map((value) => value - mean);
+}
+
 /** worst |actual - expected| / worst |expected|; NaN where either holds one, infinite where the lengths differ. */
 export function relativeDifference(actual: readonly number[], expected: readonly number[]): number {
   if (actual.length !== expected.length) return Number.POSITIVE_INFINITY;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { ratioOf, summarise } from '../../lib/bench/measure.js';
-import { median, percentile, relativeDifference, spread } from '../../lib/bench/statistics.js';
+import { centredError, median, percentile, relativeDifference, spread } from '../../lib/bench/statistics.js';
 
 describe('percentile', () => {
   test.each([
@@ -41,6 +41,18 @@ describe('relativeDifference', () => {
     expect(relativeDifference([1, Number.NaN], [1, 2])).toBeNaN();
     expect(relativeDifference([1, 2], [1, Number.NaN])).toBeNaN();
     expect(relativeDifference([1], [1, 2])).toBe(Number.POSITIVE_INFINITY);
+  });
+});
+
+describe('centredError', () => {
+  test('does not see what a whole row has more', () => {
+    expect(centredError([11, 13, 2, 6], [1, 3, 4, 8], 2)).toBe(0);
+    expect(centredError([1, 5, 4, 8], [1, 3, 4, 8], 2)).toBeCloseTo(Math.sqrt(2 / 10), 12);
+  });
+
+  test('does not pass over NaN or missing values', () => {
+    expect(centredError([1, Number.NaN], [1, 2], 2)).toBeNaN();
+    expect(centredError([1], [1, 2], 2)).toBe(Number.POSITIVE_INFINITY);
   });
 });
 

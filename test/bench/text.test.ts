@@ -74,6 +74,28 @@ describe('remarks', () => {
   );
 });
 
+describe('remarks on a narrower dtype', () => {
+  const cellOf = (error?: number) => {
+    const own = { ...makeMeasurement('resnet-native', 60), error: 0.1 };
+    const peer = { ...makeMeasurement('openvino', 50, 1.2), difference: 0.3 };
+    const engines = [own, error === undefined ? peer : { ...peer, error }];
+    return { ...makeCell(1, engines), dtype: 'int8' };
+  };
+
+  test('say nothing of a peer that is about as far from float32 as we are', () => {
+    expect(remarks([cellOf(0.02), cellOf(0.149)])).toEqual([]);
+  });
+
+  test.each([0.16, Number.NaN, Number.POSITIVE_INFINITY, undefined])(
+    'tell of one that is %d from it',
+    (error) => {
+      expect(remarks([cellOf(error)])).toEqual([
+        expect.stringMatching(/^Not comparable: resnet50 int8 .*openvino are .* from float32's, ours 10.0%$/),
+      ]);
+    },
+  );
+});
+
 describe('a profile', () => {
   test('is held against the roofline', () => {
     const [conv, pool] = cell.layers.map((layer) => rooflineMs(layer, 'float32', peak));
