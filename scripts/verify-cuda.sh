@@ -6,7 +6,8 @@
 #
 #   build      Release for this GPU: the addon, the CUDA library, the native tests                        limit 8 minutes
 #   kernels    every operation, every candidate, against the reference kernels                            limit 5 minutes
-#   goldens    torchvision's ten builders in every dtype against torch in float64                         limit 8 minutes
+#   goldens    torchvision's ten builders in every float type against torch in float64                    limit 8 minutes
+#   int8       the ten builders in int8 against the exact arithmetic, and against torch                   limit 8 minutes
 #   decode     nvJPEG's pixels against the host's                                                         limit 2 minutes
 #   faults     batches 1 to 512, 8 contexts, 1,000 sessions, out of memory and on                         limit 5 minutes
 #   sanitizer  compute-sanitizer's memcheck and racecheck over the kernels of ours                        limit 5 minutes
@@ -21,10 +22,10 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-PARTS=(build kernels goldens decode faults sanitizer bench)
-declare -A LIMIT=([build]=480 [kernels]=300 [goldens]=480 [decode]=120 [faults]=300 [sanitizer]=300 [bench]=3600)
+PARTS=(build kernels goldens int8 decode faults sanitizer bench)
+declare -A LIMIT=([build]=480 [kernels]=300 [goldens]=480 [int8]=480 [decode]=120 [faults]=300 [sanitizer]=300 [bench]=3600)
 tree=build/verify-cuda
-wanted=(build kernels goldens decode faults sanitizer)
+wanted=(build kernels goldens int8 decode faults sanitizer)
 cache=$PWD/build/cuda-cache
 bench_options=()
 
@@ -97,7 +98,8 @@ kernels() {
 }
 
 node_tests() { node node_modules/vitest/vitest.mjs run --reporter=verbose "$@"; }
-goldens() { node_tests test/gpu/goldens.test.ts; }
+goldens() { node_tests test/gpu/goldens.test.ts -t '(float32|tf32|float16)$'; }
+int8() { node_tests test/gpu/goldens.test.ts -t 'in int8'; }
 decode() { node_tests test/gpu/decode.test.ts; }
 faults() { node_tests test/gpu/faults.test.ts; }
 

@@ -18,6 +18,9 @@ const RELATIVE = { float32: 5e-6, tf32: 2e-3 } as const;
 // Least cosine of the logits less their mean over the batch, which is most of them: what is left tells pictures apart.
 const COSINE = { float16: 0.9999, bfloat16: 0.999 } as const;
 
+// cuDNN compiles each plan of int8 that is timed.
+const INT8_TIMEOUT_MS = 400_000;
+
 const builders = networkNames.filter((name) => !name.includes('-') && /^(wide_)?resne[tx]/.test(name));
 const dtypes = ['float32', 'tf32', 'float16', 'bfloat16'] as const;
 
@@ -43,7 +46,7 @@ describe.skipIf(!gpu)(`goldens on a GPU ${whyNoGpu}`, () => {
     });
   }
 
-  test.for(builders)('%s in int8', async (name, { annotate }) => {
+  test.for(builders)('%s in int8', { timeout: INT8_TIMEOUT_MS }, async (name, { annotate }) => {
     const { quantized, pictures } = await quantizedGolden(name);
     const session = await quantized.compile({ device: 'cuda', dtype: 'int8', maxBatch: 8 });
     const { cosine, agreement, logits } = await agreementOf(session, pictures);

@@ -21,8 +21,8 @@ using Tensor = std::shared_ptr<Tensor_attributes>;
 
 // Plans that want more are not considered.
 constexpr int64_t kLargestWorkspace = int64_t{256} << 20;
-// cuDNN offers up to a hundred plans for a layer.
-constexpr size_t kMostFusedPlans = 10, kMostPlainPlans = 4;
+// cuDNN offers up to a hundred plans for a layer. Those of int8 it compiles one by one.
+constexpr size_t kMostFusedPlans = 10, kMostFusedInt8Plans = 4, kMostPlainPlans = 4, kMostPlainInt8Plans = 2;
 
 enum Uid : int64_t { kX = 1, kFilters, kY, kResidual, kBias, kScale, kResidualScale };
 
@@ -245,7 +245,9 @@ std::string NameOf(const PlannedGraph& graph, int64_t index) {
 std::vector<CudnnOffer> CudnnOffers(cudnnContext* handle, const Convolution& op, GraphForm form) {
   return Translated([&] {
     const std::shared_ptr<PlannedGraph> graph = MakeGraph(handle, op, form);
-    const size_t most = form == GraphForm::kPlain ? kMostPlainPlans : kMostFusedPlans;
+    const bool int8 = op.dtype == DType::kInt8;
+    const size_t most = form == GraphForm::kPlain ? (int8 ? kMostPlainInt8Plans : kMostPlainPlans)
+                                                  : (int8 ? kMostFusedInt8Plans : kMostFusedPlans);
     std::vector<CudnnOffer> offers;
     for (int64_t i = 0; i < graph->get_execution_plan_count() && offers.size() < most; ++i) {
       std::string name = NameOf(*graph, i);
