@@ -7,6 +7,7 @@
 import { createRequire } from 'node:module';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
+import { peakMemoryBytes } from '../dist/bench/peak-memory.js';
 import { loadSharpOnnxRuntime } from './peers/sharp-onnxruntime.mjs';
 
 const TOP_K = 5;
@@ -62,7 +63,7 @@ const own = runtime ? undefined : await import('../dist/index.js');
 let classify;
 
 async function answer({ op, ...request }) {
-  if (op === 'memory') return { peakRssBytes: process.resourceUsage().maxRSS * 1024 };
+  if (op === 'memory') return { peakRssBytes: peakMemoryBytes() };
   if (op === 'pass') return pass(classify, request.files);
   const start = performance.now();
   classify = runtime ? await loadPeer(request, sharp, runtime) : await loadOwn(request, own);

@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
+import { peakMemoryBytes } from '../../dist/bench/peak-memory.js';
 
 const LOADERS = {
   'resnet-native': async () => (await import('./own.mjs')).load,
@@ -46,7 +47,7 @@ const loader = await LOADERS[engine](createRequire(join(peers, 'package.json')))
 let loaded;
 
 async function answer({ op, ...request }) {
-  if (op === 'memory') return { peakRssBytes: process.resourceUsage().maxRSS * 1024 };
+  if (op === 'memory') return { peakRssBytes: peakMemoryBytes() };
   const start = performance.now();
   if (op === 'load') {
     loaded = await loader(request);

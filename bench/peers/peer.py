@@ -15,6 +15,8 @@ from typing import Callable
 
 import numpy as np
 
+from peak_memory import peak_memory_bytes
+
 Run = Callable[[], np.ndarray]
 
 
@@ -108,10 +110,7 @@ class Peer:
         return {"ms": times}
 
     def memory(self, request: dict) -> dict:
-        import resource
-
-        unit = 1 if sys.platform == "darwin" else 1024
-        return {"peakRssBytes": unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}
+        return {"peakRssBytes": peak_memory_bytes()}
 
 
 def answer_requests(operation: Callable[[dict], Callable[[dict], dict]]) -> None:

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.models.feature_extraction import create_feature_extractor
 from torchvision.transforms._presets import ImageClassification
 
+from peak_memory import peak_memory_bytes
 from peer import answer_requests, read_safetensors
 
 
@@ -70,9 +71,7 @@ class TorchExtractor:
 
     def memory(self, request: dict) -> dict:
         """Of this process, not of its workers."""
-        import resource
-
-        return {"peakRssBytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}
+        return {"peakRssBytes": peak_memory_bytes()}
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { ResNetError } from '../errors.js';
+import { peakMemoryBytes } from './peak-memory.js';
 import type { Answers, ErrorAnswer, LoadRequest, Request } from './protocol.js';
 
 // The other end of EngineProcess: what an engine's process in JavaScript does. An engine gives its functions; how
@@ -23,7 +24,7 @@ export interface Engine {
 export async function serveEngine(engine: Engine): Promise<void> {
   let network: LoadedNetwork | undefined;
   const answer = async (request: Request): Promise<object> => {
-    if (request.op === 'memory') return { peakRssBytes: process.resourceUsage().maxRSS * 1024 };
+    if (request.op === 'memory') return { peakRssBytes: peakMemoryBytes() };
     if (request.op === 'load') {
       const input = await readInput(request.input);
       const start = performance.now();
