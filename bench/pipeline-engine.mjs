@@ -6,7 +6,7 @@
 
 import { createRequire } from 'node:module';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { createInterface } from 'node:readline';
+import { answerLines } from '../dist/bench/answer-lines.js';
 import { peakMemoryBytes } from '../dist/bench/peak-memory.js';
 import { loadSharpOnnxRuntime } from './peers/sharp-onnxruntime.mjs';
 
@@ -62,16 +62,11 @@ const runtime = engine === 'onnxruntime' ? require(modulePath) : undefined;
 const own = runtime ? undefined : await import('../dist/index.js');
 let classify;
 
-async function answer({ op, ...request }) {
+await answerLines(async ({ op, ...request }) => {
   if (op === 'memory') return { peakRssBytes: peakMemoryBytes() };
   if (op === 'pass') return pass(classify, request.files);
   const start = performance.now();
   classify = runtime ? await loadPeer(request, sharp, runtime) : await loadOwn(request, own);
   await classify(request.files.slice(0, 1));
   return { loadAndFirstMs: performance.now() - start };
-}
-
-for await (const line of createInterface({ input: process.stdin })) {
-  const said = await answer(JSON.parse(line)).catch((error) => ({ error: error.message }));
-  console.log(JSON.stringify(said));
-}
+});

@@ -6,7 +6,7 @@
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import process from 'node:process';
-import { createInterface } from 'node:readline';
+import { answerLines } from '../../dist/bench/answer-lines.js';
 import { peakMemoryBytes } from '../../dist/bench/peak-memory.js';
 
 const LOADERS = {
@@ -46,7 +46,7 @@ const [, , engine, peers] = process.argv;
 const loader = await LOADERS[engine](createRequire(join(peers, 'package.json')));
 let loaded;
 
-async function answer({ op, ...request }) {
+await answerLines(async ({ op, ...request }) => {
   if (op === 'memory') return { peakRssBytes: peakMemoryBytes() };
   const start = performance.now();
   if (op === 'load') {
@@ -56,9 +56,4 @@ async function answer({ op, ...request }) {
   if (op === 'alone') return loaded.alone(request.files);
   const told = await loaded(request.files, request.out);
   return { seconds: (performance.now() - start) / 1000, ...told };
-}
-
-for await (const line of createInterface({ input: process.stdin })) {
-  const said = await answer(JSON.parse(line)).catch((error) => ({ error: error.stack }));
-  console.log(JSON.stringify(said));
-}
+});

@@ -1,6 +1,6 @@
 // The process that makes the load. What it took of the processor is told with every answer.
 
-import { answerLines } from './lines.mjs';
+import { answerLines } from '../../dist/bench/answer-lines.js';
 import { closedLoop, openLoop } from './load.mjs';
 
 /** An inference request of one image of zeros in binary form, as bytes on the wire. */
@@ -28,7 +28,5 @@ async function withCpu(load, { input, ...options }) {
   return { ...result, generatorCores: (user + system) / 1000 / (performance.now() - started) };
 }
 
-await answerLines({
-  closed: (request) => withCpu(closedLoop, request),
-  open: (request) => withCpu(openLoop, request),
-});
+const LOOPS = { closed: closedLoop, open: openLoop };
+await answerLines(({ op, ...request }) => withCpu(LOOPS[op], request));

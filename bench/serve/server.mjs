@@ -1,8 +1,8 @@
 // The process that is loaded: this package's server, or the peer's.
 
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { answerLines } from '../../dist/bench/answer-lines.js';
 import { createServer, Tensor } from '../../dist/index.js';
-import { answerLines } from './lines.mjs';
 import { startPeer } from './peer.mjs';
 
 // The delay that is recorded includes the timer's own interval.
@@ -49,7 +49,7 @@ function usage() {
   };
 }
 
-await answerLines({
+const operations = {
   own: async (request) => ({ port: await startOwn(request) }),
   peer: async (request) => ({ port: await startPeer(request) }),
   bare,
@@ -60,4 +60,5 @@ await answerLines({
       [...batchSizes].map(([rows, { count, totalMs }]) => [rows, { count, totalMs }]),
     );
   },
-});
+};
+await answerLines(async ({ op, ...request }) => operations[op](request));

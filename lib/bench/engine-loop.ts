@@ -1,11 +1,10 @@
 import { readFile } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
-import { ResNetError } from '../errors.js';
+import { answerLines } from './answer-lines.js';
 import { peakMemoryBytes } from './peak-memory.js';
-import type { Answers, ErrorAnswer, LoadRequest, Request } from './protocol.js';
+import type { Answers, LoadRequest, Request } from './protocol.js';
 
-// The other end of EngineProcess: what an engine's process in JavaScript does. An engine gives its functions; how
-// runs are timed is written here once, the same for all.
+// What an engine's process in JavaScript does. An engine gives its functions; how runs are timed is written here once,
+// the same for all.
 
 /** A network in an engine. */
 export interface LoadedNetwork {
@@ -21,9 +20,9 @@ export interface Engine {
 }
 
 /** Answers requests until standard input ends. */
-export async function serveEngine(engine: Engine): Promise<void> {
+export function serveEngine(engine: Engine): Promise<void> {
   let network: LoadedNetwork | undefined;
-  const answer = async (request: Request): Promise<object> => {
+  return answerLines(async (request: Request) => {
     if (request.op === 'memory') return { peakRssBytes: peakMemoryBytes() };
     if (request.op === 'load') {
       const input = await readInput(request.input);
@@ -38,15 +37,7 @@ export async function serveEngine(engine: Engine): Promise<void> {
     if (request.op === 'run') return { ms: await timeRuns(network, request.seconds) };
     if (!network.profile) throw new Error('this engine has no profile');
     return network.profile(request.runs);
-  };
-  for await (const line of createInterface({ input: process.stdin })) {
-    const said = await answer(JSON.parse(line) as Request).catch(errorAnswer);
-    process.stdout.write(`${JSON.stringify(said)}\n`);
-  }
-}
-
-function errorAnswer(error: Error): ErrorAnswer {
-  return { error: error.message, ...(error instanceof ResNetError && { code: error.code }) };
+  });
 }
 
 async function readInput(path: string): Promise<Float32Array> {
