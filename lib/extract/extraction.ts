@@ -132,7 +132,7 @@ export async function createExtraction(model: Compilable, options: ExtractionOpt
   const names = topK > 0 ? labelsFor(read, labels) : undefined;
   const computed = [...new Set([...outputs, ...(topK > 0 ? ['logits'] : [])])];
   // Calibrated before it is compiled: the scales that are found belong to the fingerprint.
-  const network = await networkToCompile(read, compileOptions);
+  const network = await networkToCompile(read, { ...compileOptions, outputs: computed });
   const path = await createImagePath(network, {
     ...withoutKeys(compileOptions, ['calibration', 'quantization']),
     transform: read.transform,

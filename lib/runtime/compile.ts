@@ -47,6 +47,7 @@ export interface CompileOptions {
    * How the CPU's algorithm for each convolution is chosen. `off` (the default): by a deterministic cost model. `quick`
    * and `full` measure at `maxBatch` images of the size that the model's transform makes, 3 and 15 times each; what they
    * find is in `session.plan`, and kept for this machine in `RESNET_NATIVE_HOME` (default `~/.cache/resnet-native`).
+   * Another algorithm gives other last bits.
    */
   readonly autotune?: Autotune | undefined;
   /** The `plan` of an earlier session: its steps have the algorithms that they had there. For the CPU. */
@@ -75,6 +76,9 @@ const MAX_BATCH = 65_536;
 const MAX_THREADS = 1024;
 const MAX_CONTEXTS = 64;
 const MAX_NICENESS = 19;
+
+/** Of sessions whose process answers others or decodes: the event loop has little to do, but all of them wait for it. */
+export const NICENESS_BESIDE_EVENT_LOOP = 5;
 
 const OPTION_CHECKS: { readonly [Name in keyof CompileOptions]-?: (value: unknown) => unknown } = {
   device: (value) => value, // chooseDevices checks it
@@ -115,10 +119,9 @@ export async function compileModel(model: Compilable, options: CompileOptions = 
   } = options;
   const chosen = await chosenDevices(options);
   const ids = chosen.devices.map(({ id }) => id);
-  const { graph: whole, parameters, transform } = await computable(readModel(model), chosen, options);
-  const asked = [...new Set(options.outputs ?? ['logits'])].map(
-    (name) => [name, resolveNode(whole, name)] as const,
-  );
+  const read = readModel(model);
+  const asked = nodesAskedFor(read, options);
+  const { graph: whole, parameters, transform } = await computable(read, chosen, options);
   const outputs = [...new Set(asked.map(([, node]) => node))];
   const graph = neededGraph(whole, outputs);
   const description: SessionDescription = {
@@ -164,7 +167,14 @@ export async function compileModel(model: Compilable, options: CompileOptions = 
  */
 export async function networkToCompile(model: Compilable, options: CompileOptions): Promise<Compilable> {
   checkCompileOptions(options);
-  return computable(readModel(model), await chosenDevices(options), options);
+  const read = readModel(model);
+  nodesAskedFor(read, options);
+  return computable(read, await chosenDevices(options), options);
+}
+
+/** Resolved before calibration, which takes long and leaves the names as they are. */
+function nodesAskedFor({ graph }: Compilable, { outputs = ['logits'] }: CompileOptions) {
+  return [...new Set(outputs)].map((name) => [name, resolveNode(graph, name)] as const);
 }
 
 async function computable(

@@ -1,7 +1,7 @@
 import { ResNetError } from '../errors.js';
 import type { BatchInput } from '../runtime/batch-input.js';
 import type { Compilable } from '../runtime/compilable.js';
-import { type CompileOptions, compileModel } from '../runtime/compile.js';
+import { type CompileOptions, compileModel, NICENESS_BESIDE_EVENT_LOOP } from '../runtime/compile.js';
 import { chooseDevices } from '../runtime/devices.js';
 import { type HostedSession, hostSession, type RestartEvent } from '../runtime/hosted/hosted-session.js';
 import type { Results, RunOptions, Session } from '../runtime/session.js';
@@ -24,13 +24,10 @@ export interface OpenSessionOptions extends CompileOptions {
   readonly onRestart: (event: RestartEvent) => void;
 }
 
-// The event loop has little to do, but others wait for it: health checks, and the requests of the next batch.
-const NICENESS = 5;
-
 /** @throws ResNetError what `compile` and `hostSession` throw. */
 export async function openSession(model: Compilable, options: OpenSessionOptions): Promise<ModelSession> {
-  const { isolate, onRestart, ...others } = options;
-  const compileOptions = { ...others, niceness: others.niceness ?? NICENESS };
+  const { isolate, onRestart, niceness = NICENESS_BESIDE_EVENT_LOOP, ...others } = options;
+  const compileOptions = { ...others, niceness };
   const { devices } = await chooseDevices(compileOptions.device ?? 'auto');
   if (!(isolate ?? devices[0].id.startsWith('cuda'))) {
     return compileModel(model, compileOptions);

@@ -2,7 +2,12 @@ import { availableParallelism } from 'node:os';
 import { ResNetError } from '../errors.js';
 import { checkOneOf, checkOptions, invalid } from '../is.js';
 import { type Compilable, readModel } from '../runtime/compilable.js';
-import { COMPILE_OPTIONS, type CompileOptions, compileModel } from '../runtime/compile.js';
+import {
+  COMPILE_OPTIONS,
+  type CompileOptions,
+  compileModel,
+  NICENESS_BESIDE_EVENT_LOOP,
+} from '../runtime/compile.js';
 import type { Results, Session } from '../runtime/session.js';
 import { Tensor } from '../tensor.js';
 import {
@@ -77,8 +82,6 @@ interface Loaded<Item> {
 const READS_UNDER_WAY = 16;
 // Enough to keep every core decoding while the oldest is waited for.
 export const DECODES_UNDER_WAY = Math.max(4, 2 * availableParallelism());
-// The event loop has little to do, but decoding waits for it, and so does the rest of the process.
-const NICENESS = 5;
 // One that computes and the next, which is then ready when the first is done.
 const BATCHES_UNDER_WAY = 2;
 
@@ -185,8 +188,7 @@ export async function createImagePath(
   model: Compilable,
   options: ImageTaskOptions & Pick<CompileOptions, 'outputs'>,
 ): Promise<ImagePath> {
-  const { transform: wanted, decode = 'host', ...compileOptions } = options;
-  const { niceness = NICENESS } = compileOptions;
+  const { transform: wanted, decode = 'host', niceness = NICENESS_BESIDE_EVENT_LOOP, ...others } = options;
   checkOneOf('decode', decode, DECODE);
   if (decode === 'device' && typeof wanted === 'function') {
     throw invalid('transform', "options, with `decode: 'device'`, and no function", wanted);
@@ -197,7 +199,7 @@ export async function createImagePath(
       ? classification
       : (settings: ClassificationOptions) => classificationBy(() => onDevice, settings);
   const read = withTransform(model, wanted, make);
-  const session = await compileModel(read, { ...compileOptions, niceness });
+  const session = await compileModel(read, { ...others, niceness });
   try {
     if (decode === 'device') onDevice = await jpegsOn(session.device.split(',')[0] as string);
   } catch (error) {

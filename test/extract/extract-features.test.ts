@@ -8,6 +8,7 @@ import type { Model } from '../../lib/models/model.js';
 import { quantizeModel } from '../../lib/models/quantize.js';
 import { calibrationImages } from '../../lib/tasks/calibration-images.js';
 import { createFeatureExtractor } from '../../lib/tasks/extractor.js';
+import type { Tensor } from '../../lib/tensor.js';
 import { classification } from '../../lib/transforms/index.js';
 import { DIGITS_MODEL, digitOf, HELD_OUT } from '../tasks/digits.js';
 import { allRows, contents, readIndex, readManifest, readNpy, temporaryFolder } from './folders.js';
@@ -154,6 +155,14 @@ describe('other dtypes', () => {
     );
     const summary = await extractFeatures(model, files(), { ...resume, calibration: calibration(16) });
     expect(summary.skipped).toBe(5);
+  });
+
+  test('an output that is not there is told before images are calibrated with', async () => {
+    const images = (async function* (): AsyncGenerator<Tensor> {
+      yield await Promise.reject(new Error('the images were read'));
+    })();
+    const options = { out: newOut(), outputs: ['avgpol'], dtype: 'int8', calibration: images } as const;
+    await expect(extractFeatures(model, files(), options)).rejects.toMatchObject({ code: 'UNKNOWN_NODE' });
   });
 
   test('int8 of a float32 model without images to calibrate with says what to do', async () => {

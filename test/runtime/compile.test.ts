@@ -66,6 +66,17 @@ describe('compile options', () => {
     it(`are refused: ${what}`, () => expectRefused(compile(options), code, message));
   }
 
+  it('are read before calibration images are', async () => {
+    const calibration = (async function* (): AsyncGenerator<Tensor> {
+      yield await Promise.reject(new Error('the images were read'));
+    })();
+    await expectRefused(
+      compile({ dtype: 'int8', calibration, outputs: ['avgpol'] }),
+      'UNKNOWN_NODE',
+      /no node "avgpol"/,
+    );
+  });
+
   it('that are undefined take their defaults', async () => {
     await using session = await compile({
       device: undefined,
