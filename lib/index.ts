@@ -70,6 +70,7 @@ export {
 export { add } from './nn/functional.js';
 export * as nn from './nn/index.js';
 export { attachSession } from './runtime/attach.js';
+export type { BatchInput } from './runtime/batch-input.js';
 export type { BatcherStats, BatchReport, RunReport, Timing } from './runtime/batch-stats.js';
 export { Batcher, type BatcherOptions, type BatchRunOptions, type BatchSession } from './runtime/batcher.js';
 export type { Compilable } from './runtime/compilable.js';

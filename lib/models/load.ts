@@ -62,7 +62,10 @@ function buildTold({ graph, architecture }: ModelMetadata, { tensors }: WeightsF
     return buildArchitecture({ ...inferArchitecture(tensors, untold.shortcut), ...untold });
   }
   if (Object.keys(untold).length > 0) {
-    throw new ResNetError('INVALID_ARGUMENT', 'The file says its own architecture: leave the options out');
+    throw new ResNetError(
+      'INVALID_ARGUMENT',
+      'The file says its own architecture: leave shortcut and replaceStrideWithDilation out',
+    );
   }
   return graph ? new GraphModel(graph) : buildDescribed(architecture as ResNetArchitecture);
 }

@@ -74,7 +74,7 @@ struct GroupedKernels {
 // Up to 32 output channels, whose weights lie together.
 struct TilePanel {
   const char* weights;      // [taps][steps][tiles of 16 channels][16][64 bytes]
-  const float* multiplier;  // 32 that sums of bytes are multiplied with; null for other data types
+  const float* multiplier;  // 32 that sums of bytes are multiplied with; of no use to other data types
   const float* bias;        // 32
   int64_t input_offset;     // bytes from channel 0 to the first channel that it reads
   int64_t first_out;
