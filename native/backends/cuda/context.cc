@@ -7,6 +7,7 @@ namespace resnet_native::cuda {
 namespace {
 
 constexpr size_t kMaxKnown = 32;
+constexpr int kMaxCaptureAttempts = 3;
 // While one slice of the input goes to the device, the next is copied to pinned memory.
 constexpr size_t kSliceBytes = size_t{2} << 20;
 
@@ -109,13 +110,29 @@ void CudaContext::Start(const std::shared_ptr<const Program>& program) {
                                   [&](const Known& known) { return known.program == program; });
   if (found == known_.end()) {
     LaunchAll(*program);
-    known_.push_front({program, nullptr});
+    known_.push_front({program, nullptr, 0});
     if (known_.size() > kMaxKnown) known_.pop_back();
     return;
   }
   known_.splice(known_.begin(), known_, found);
-  if (!found->capture) found->capture = CaptureLaunches(*program);
-  stream_->Launch(*found->capture);
+  if (!found->capture) TryToCapture(*found);
+  if (found->capture) {
+    stream_->Launch(*found->capture);
+  } else {
+    LaunchAll(*program);
+  }
+}
+
+// Whoever waits for the whole device meanwhile, as libraries do when a handle of theirs goes, ends a capture
+// of any thread: no fault of this run, and the next one tries again.
+void CudaContext::TryToCapture(Known& known) {
+  if (known.attempts == kMaxCaptureAttempts) return;
+  ++known.attempts;
+  try {
+    known.capture = CaptureLaunches(*known.program);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kDeviceLost) throw;
+  }
 }
 
 std::unique_ptr<Capture> CudaContext::CaptureLaunches(const Program& program) {

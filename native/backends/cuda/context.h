@@ -26,12 +26,14 @@ class CudaContext final : public Context {
   struct Known {
     std::shared_ptr<const Program> program;
     std::unique_ptr<Capture> capture;
+    int attempts = 0;  // to capture it
   };
 
   void RunOnDevice(const RunRequest& request);
   void Reserve(const Program& program);
   void CopyIn(const RunRequest& request, const Program& program);
   void Start(const std::shared_ptr<const Program>& program);
+  void TryToCapture(Known& known);
   std::unique_ptr<Capture> CaptureLaunches(const Program& program);
   void LaunchAll(const Program& program);
   void LaunchTimed(const Program& program, std::vector<double>* step_ms);
