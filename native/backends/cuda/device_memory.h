@@ -16,7 +16,11 @@ class DeviceMemory : public std::enable_shared_from_this<DeviceMemory> {
    public:
     Block(std::unique_ptr<Buffer> buffer, std::shared_ptr<DeviceMemory> memory)
         : buffer_(std::move(buffer)), memory_(std::move(memory)) {}
-    ~Block() { memory_->used_ -= buffer_->bytes(); }
+    ~Block() {
+      const size_t bytes = buffer_->bytes();
+      buffer_.reset();  // first, so that who gets the bytes finds them
+      memory_->used_ -= bytes;
+    }
     Block(const Block&) = delete;
     Block& operator=(const Block&) = delete;
 

@@ -1,6 +1,7 @@
 #include "native/backends/cuda/kernel_timer.h"
 
 #include <algorithm>
+#include <exception>
 #include <random>
 
 #include "native/backends/cuda/half.h"
@@ -57,9 +58,16 @@ double KernelTimer::Time(const Operation& operation, const Kernel& kernel) {
 
 double KernelTimer::TimeLaunches(const Kernel& kernel, int launches) {
   stream_->Record(*start_);
-  for (int i = 0; i < launches; ++i) stream_->Launch(kernel, operands_);
+  std::exception_ptr error;
+  try {
+    for (int i = 0; i < launches; ++i) stream_->Launch(kernel, operands_);
+  } catch (...) {
+    error = std::current_exception();
+  }
+  // Whatever happened, what was queued uses the kernel and the memory.
   stream_->Record(*end_);
   end_->Synchronize();
+  if (error) std::rethrow_exception(error);
   return end_->MillisecondsSince(*start_) / launches;
 }
 

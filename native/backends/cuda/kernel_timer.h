@@ -16,9 +16,6 @@ class KernelTimer {
   // The least of several measurements, in milliseconds. Throws what the kernel throws, and kOutOfMemory.
   double Time(const Operation& operation, const Kernel& kernel);
 
-  // Gives its memory back.
-  void Release() { block_.reset(); }
-
  private:
   void Reserve(const Operation& operation, size_t workspace_bytes);
   void FillWithMadeData(DType dtype, size_t bytes);

@@ -64,7 +64,7 @@ class GpuDevice final : public Device {
   // In the order in which they are expected to be fast: one kernel for everything, then two, then ours.
   std::vector<Candidate> Candidates(const Operation& operation) override {
     std::vector<Candidate> candidates;
-    {
+    if (IsOfLibraries(operation)) {
       const std::lock_guard lock(mutex_);
       state_->Enter();
       candidates = CudnnCandidates(Target(), operation);
@@ -86,15 +86,19 @@ class GpuDevice final : public Device {
   }
 
   std::unique_ptr<const Kernel> Build(const Operation& operation, const std::string& candidate) override {
+    if (auto kernel = BuildOwn(operation, candidate)) return kernel;
     const std::lock_guard lock(mutex_);
     state_->Enter();
-    if (auto kernel = BuildOwn(operation, candidate)) return kernel;
     if (auto kernel = BuildCublasLt(Target(), operation, candidate)) return kernel;
     if (auto kernel = BuildCudnn(Target(), operation, candidate)) return kernel;
     throw Error(ErrorCode::kUnsupported, candidate + " is no candidate of " + ToString(operation));
   }
 
  private:
+  // All else is ours alone, and does not wait for plans that another thread builds.
+  static bool IsOfLibraries(const Operation& operation) {
+    return std::holds_alternative<Convolution>(operation) || std::holds_alternative<Linear>(operation);
+  }
   BuildTarget Target() const { return {*state_, handles_.cudnn(), handles_.cublaslt()}; }
 
   const State state_;
@@ -126,6 +130,11 @@ std::shared_ptr<Device> OpenGpu(int index, const Libraries& libraries) {
   }
 
   const auto state = std::make_shared<GpuState>(index);
+  // That passes, unlike a loss, which the same error would be later.
+  if (cudaSetDevice(index) == cudaErrorDevicesUnavailable) {
+    cudaGetLastError();
+    Unavailable(index, "another process has it to itself, or its compute mode forbids work");
+  }
   state->Enter();
   cudaDeviceProp prop;
   state->Check(cudaGetDeviceProperties(&prop, index), "asking for its properties");

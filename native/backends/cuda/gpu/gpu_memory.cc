@@ -21,6 +21,8 @@ class PinnedBuffer final : public Buffer {
  public:
   PinnedBuffer(State state, void* data, size_t bytes) : Buffer(data, bytes), state_(std::move(state)) {}
   ~PinnedBuffer() override {
+    // Of null it may make an error, which the thread's next launch would report as its own.
+    if (!data()) return;
     state_->EnterQuietly();
     cudaFreeHost(data());
   }
