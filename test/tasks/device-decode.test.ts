@@ -60,6 +60,14 @@ describe.skipIf(whyNot !== '')(`JPEGs decoded on a simulated GPU${whyNot}`, () =
     expect(await decodeJpegs('cuda', [good])).not.toEqual([null]);
   });
 
+  test('a damaged file spoils none beside it', async () => {
+    const good = request(files.find((path) => path.endsWith('jpeg-420.jpg')) as string, 1);
+    if (!good) throw new Error('no picture');
+    const damaged = { ...good, file: good.file.subarray(0, 900) };
+    const crop = await resizeCropJpeg?.(good.file, good.height, good.width, good.geometry);
+    expect(await decodeJpegs('cuda', [good, damaged, good])).toEqual([crop, null, crop]);
+  });
+
   test('a classifier gives what it gives with the host’s decoder, for every kind of image', async () => {
     const model = network();
     const onDevice = await createClassifier(model, { device: 'cuda', decode: 'device', transform });

@@ -303,7 +303,9 @@ class ImageDecoder {
   // Whether this is a JPEG of that size, and of a kind that the decoder knows.
   virtual bool Takes(std::span<const uint8_t> file, int64_t height, int64_t width) = 0;
   // Decodes images that it takes; the files stay until the stream has done it, and until then nothing else is
-  // asked of the decoder. False: one of them is damaged, and what the others are is undefined.
+  // asked of the decoder. Nothing that was queued before may still use the memory of the pixels: a card's own
+  // decoders write at once, not in the stream's order. False: it failed at one of them, and what the others
+  // are is undefined.
   virtual bool Decode(Stream& stream, const std::vector<EncodedImage>& images) = 0;
 };
 

@@ -10,7 +10,8 @@ namespace resnet_native::cuda {
 namespace {
 
 constexpr int64_t kChannels = 3;
-// Of images that are decoded together: what hardware decoders fill up on, and no more memory than that.
+// Of images that are decoded together: what hardware decoders fill up on, and no more memory than that
+// (beside the filters).
 constexpr size_t kMostImages = 64;
 constexpr int64_t kMostBytes = int64_t{256} << 20;
 
@@ -28,6 +29,9 @@ int64_t HalfwayBytes(const JpegCrop& crop) {
 int64_t CropBytes(const JpegCrop& crop) {
   return crop.geometry.crop_height * crop.geometry.crop_width * kChannels;
 }
+
+// With what is made of it.
+int64_t AllBytes(const JpegCrop& crop) { return PixelBytes(crop) + HalfwayBytes(crop) + CropBytes(crop); }
 
 bool IsInside(int64_t begin, int64_t size, int64_t whole) { return begin >= 0 && size <= whole - begin; }
 
@@ -71,14 +75,20 @@ void JpegCrops::Run(std::span<JpegCrop> crops) {
   for (JpegCrop& crop : crops) {
     crop.done = false;
     if (!Takes(crop)) continue;
-    bytes += PixelBytes(crop);
+    bytes += AllBytes(crop);
     if (!chunk.empty() && (chunk.size() == kMostImages || bytes > kMostBytes)) {
-      RunChunk(std::exchange(chunk, {}));
-      bytes = PixelBytes(crop);
+      RunTogether(std::exchange(chunk, {}));
+      bytes = AllBytes(crop);
     }
     chunk.push_back(&crop);
   }
-  if (!chunk.empty()) RunChunk(std::move(chunk));
+  if (!chunk.empty()) RunTogether(std::move(chunk));
+}
+
+// One file that the decoder fails at spoils those beside it: then each goes alone.
+void JpegCrops::RunTogether(std::vector<JpegCrop*> crops) {
+  if (RunChunk(crops) || crops.size() == 1) return;
+  for (JpegCrop* crop : crops) RunChunk({crop});
 }
 
 // Very large pictures, and crops that reach outside of them, are left to the host.
@@ -86,7 +96,7 @@ bool JpegCrops::Takes(const JpegCrop& crop) {
   const ResizeCropGeometry& to = crop.geometry;
   if (!IsInside(to.left, to.crop_width, to.resized_width)) return false;
   if (!IsInside(to.top, to.crop_height, to.resized_height)) return false;
-  if (std::max({PixelBytes(crop), HalfwayBytes(crop), CropBytes(crop)}) > kMostBytes) return false;
+  if (AllBytes(crop) > kMostBytes) return false;
   return decoder_->Takes(crop.file, crop.height, crop.width);
 }
 
@@ -122,9 +132,19 @@ void JpegCrops::Reserve(const Chunk& chunk) {
   Grow(pinned_crops_, chunk.crops_end - chunk.crops_begin, true, *device_);
 }
 
-void JpegCrops::RunChunk(std::vector<JpegCrop*> crops) {
-  const Chunk chunk = Place(std::move(crops));
-  Reserve(chunk);
+// False: nothing of it was done.
+bool JpegCrops::RunChunk(std::vector<JpegCrop*> crops) {
+  try {
+    const Chunk chunk = Place(std::move(crops));
+    Reserve(chunk);
+    return RunPlaced(chunk);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kOutOfMemory) throw;
+    return false;
+  }
+}
+
+bool JpegCrops::RunPlaced(const Chunk& chunk) {
   bool decoded = false;
   std::exception_ptr error;
   try {
@@ -144,13 +164,14 @@ void JpegCrops::RunChunk(std::vector<JpegCrop*> crops) {
   done_->Synchronize();
   kernels_.clear();
   if (error) std::rethrow_exception(error);
-  if (!decoded) return;
+  if (!decoded) return false;
   for (size_t i = 0; i < chunk.crops.size(); ++i) {
     JpegCrop& crop = *chunk.crops[i];
     const size_t begin = chunk.places[i].crop - chunk.crops_begin;
     std::memcpy(crop.crop, static_cast<const char*>(pinned_crops_->data()) + begin, CropBytes(crop));
     crop.done = true;
   }
+  return true;
 }
 
 bool JpegCrops::Decode(const Chunk& chunk) {

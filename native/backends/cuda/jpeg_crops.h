@@ -11,13 +11,14 @@
 namespace resnet_native::cuda {
 
 // From JPEG files to crops on one device: decoded, resized with Pillow's arithmetic and cut out there, and
-// handed back in host memory, because a crop is a small part of what a picture is. Thread-safe; calls take
-// turns.
+// handed back in host memory, because a crop is a small part of what a picture is. Keeps its memory, up to a
+// bound. Thread-safe; calls take turns.
 class JpegCrops {
  public:
   // Throws kDeviceUnavailable where the device has no decoder.
   explicit JpegCrops(std::shared_ptr<Device> device);
 
+  // Leaves undone what the decoder cannot do or there is no memory for. Throws what else the device reports.
   void Run(std::span<JpegCrop> crops);
 
  private:
@@ -34,7 +35,9 @@ class JpegCrops {
   };
 
   bool Takes(const JpegCrop& crop);
-  void RunChunk(std::vector<JpegCrop*> crops);
+  void RunTogether(std::vector<JpegCrop*> crops);
+  bool RunChunk(std::vector<JpegCrop*> crops);
+  bool RunPlaced(const Chunk& chunk);
   static Chunk Place(std::vector<JpegCrop*> crops);
   void Reserve(const Chunk& chunk);
   bool Decode(const Chunk& chunk);

@@ -59,9 +59,11 @@ void GpuState::Check(cudaError_t status, const char* doing) {
               "cuda:" + std::to_string(index_) + ": " + Describe(status) + " while " + doing);
 }
 
+// What the GPU itself met shows at the next call of any kind.
+void GpuState::CheckAlive(const char* doing) { Check(cudaFree(nullptr), doing); }
+
 void GpuState::Fail(const std::string& message) {
-  // What the GPU itself met shows at the next call of any kind.
-  Check(cudaFree(nullptr), message.c_str());
+  CheckAlive(message.c_str());
   throw Error(ErrorCode::kInternal, "cuda:" + std::to_string(index_) + ": " + message);
 }
 

@@ -26,7 +26,11 @@ class GpuState {
   // which CUDA wants the process to be started anew marks the GPU as lost.
   void Check(cudaError_t status, const char* doing);
 
-  // A library (cuDNN, cuBLASLt) reported an error. Throws kDeviceLost if that was the GPU's, else kInternal.
+  // Throws kDeviceLost if what the GPU was doing, for a library too, has ended it.
+  void CheckAlive(const char* doing);
+
+  // A library (cuDNN, cuBLASLt, nvJPEG) reported an error. Throws kDeviceLost if that was the GPU's, else
+  // kInternal.
   [[noreturn]] void Fail(const std::string& message);
 
  private:

@@ -23,6 +23,10 @@ struct Nvjpeg {
   decltype(nvjpegJpegStateCreate)* JpegStateCreate;
   decltype(nvjpegJpegStateDestroy)* JpegStateDestroy;
   decltype(nvjpegGetImageInfo)* GetImageInfo;
+  decltype(nvjpegJpegStreamCreate)* JpegStreamCreate;
+  decltype(nvjpegJpegStreamDestroy)* JpegStreamDestroy;
+  decltype(nvjpegJpegStreamParseHeader)* JpegStreamParseHeader;
+  decltype(nvjpegDecodeBatchedSupported)* DecodeBatchedSupported;
   decltype(nvjpegDecodeBatchedInitialize)* DecodeBatchedInitialize;
   decltype(nvjpegDecodeBatched)* DecodeBatched;
 };
@@ -34,6 +38,10 @@ Nvjpeg Bind(void* library) {
   FindSymbol(library, "nvjpegJpegStateCreate", nvjpeg.JpegStateCreate);
   FindSymbol(library, "nvjpegJpegStateDestroy", nvjpeg.JpegStateDestroy);
   FindSymbol(library, "nvjpegGetImageInfo", nvjpeg.GetImageInfo);
+  FindSymbol(library, "nvjpegJpegStreamCreate", nvjpeg.JpegStreamCreate);
+  FindSymbol(library, "nvjpegJpegStreamDestroy", nvjpeg.JpegStreamDestroy);
+  FindSymbol(library, "nvjpegJpegStreamParseHeader", nvjpeg.JpegStreamParseHeader);
+  FindSymbol(library, "nvjpegDecodeBatchedSupported", nvjpeg.DecodeBatchedSupported);
   FindSymbol(library, "nvjpegDecodeBatchedInitialize", nvjpeg.DecodeBatchedInitialize);
   FindSymbol(library, "nvjpegDecodeBatched", nvjpeg.DecodeBatched);
   return nvjpeg;
@@ -63,7 +71,7 @@ class NvjpegDecoder final : public ImageDecoder {
     const nvjpegStatus_t status =
         nvjpeg_.GetImageInfo(handle_, file.data(), file.size(), &components, &subsampling, widths, heights);
     if (status != NVJPEG_STATUS_SUCCESS || heights[0] != height || widths[0] != width) return false;
-    return components == 1 || (components == 3 && IsCommon(subsampling));
+    return (components == 1 || (components == 3 && IsCommon(subsampling))) && SuitsHardware(file);
   }
 
   bool Decode(Stream& stream, const std::vector<EncodedImage>& images) override {
@@ -82,26 +90,28 @@ class NvjpegDecoder final : public ImageDecoder {
     const auto count = static_cast<int>(images.size());
     nvjpegStatus_t status =
         nvjpeg_.DecodeBatchedInitialize(handle_, jpeg_state_, count, kHuffmanThreads, NVJPEG_OUTPUT_RGBI);
-    if (status == NVJPEG_STATUS_SUCCESS) {
-      status = nvjpeg_.DecodeBatched(handle_, jpeg_state_, files.data(), sizes.data(), targets.data(),
-                                     CudaStreamOf(stream));
-    }
+    if (status != NVJPEG_STATUS_SUCCESS) Fail(status, "preparing to decode");
+    status = nvjpeg_.DecodeBatched(handle_, jpeg_state_, files.data(), sizes.data(), targets.data(),
+                                   CudaStreamOf(stream));
     if (status == NVJPEG_STATUS_SUCCESS) return true;
-    if (IsOfFile(status)) return false;
-    const std::string message = "nvJPEG: status " + std::to_string(status) + " while decoding";
-    if (status == NVJPEG_STATUS_ALLOCATOR_FAILURE) throw Error(ErrorCode::kOutOfMemory, message);
-    state_->Fail(message);
+    if (!MayBeOfFile(status)) Fail(status, "decoding");
+    state_->CheckAlive("decoding JPEGs");
+    return false;
   }
 
  private:
   nvjpegStatus_t Create(nvjpegBackend_t backend) {
     nvjpegStatus_t status = nvjpeg_.CreateEx(backend, nullptr, nullptr, kFlags, &handle_);
     if (status == NVJPEG_STATUS_SUCCESS) status = nvjpeg_.JpegStateCreate(handle_, &jpeg_state_);
+    if (status == NVJPEG_STATUS_SUCCESS && backend == NVJPEG_BACKEND_HARDWARE) {
+      status = nvjpeg_.JpegStreamCreate(handle_, &header_);
+    }
     if (status != NVJPEG_STATUS_SUCCESS) Release();
     return status;
   }
 
   void Release() noexcept {
+    if (header_) nvjpeg_.JpegStreamDestroy(std::exchange(header_, nullptr));
     if (jpeg_state_) nvjpeg_.JpegStateDestroy(std::exchange(jpeg_state_, nullptr));
     if (handle_) nvjpeg_.Destroy(std::exchange(handle_, nullptr));
   }
@@ -110,16 +120,33 @@ class NvjpegDecoder final : public ImageDecoder {
   static bool IsCommon(nvjpegChromaSubsampling_t subsampling) {
     return subsampling == NVJPEG_CSS_444 || subsampling == NVJPEG_CSS_422 || subsampling == NVJPEG_CSS_420;
   }
-  static bool IsOfFile(nvjpegStatus_t status) {
+  // The card's own decoders know fewer kinds than nvJPEG, and one that they do not know fails its batch.
+  bool SuitsHardware(std::span<const uint8_t> file) {
+    if (!header_) return true;
+    int differs = 1;  // from what they support
+    return nvjpeg_.JpegStreamParseHeader(handle_, file.data(), file.size(), header_) ==
+               NVJPEG_STATUS_SUCCESS &&
+           nvjpeg_.DecodeBatchedSupported(handle_, header_, &differs) == NVJPEG_STATUS_SUCCESS &&
+           differs == 0;
+  }
+  // The last three are what is said of some damaged or odd files as well.
+  static bool MayBeOfFile(nvjpegStatus_t status) {
     return status == NVJPEG_STATUS_BAD_JPEG || status == NVJPEG_STATUS_JPEG_NOT_SUPPORTED ||
            status == NVJPEG_STATUS_IMPLEMENTATION_NOT_SUPPORTED ||
-           status == NVJPEG_STATUS_INCOMPLETE_BITSTREAM;
+           status == NVJPEG_STATUS_INCOMPLETE_BITSTREAM || status == NVJPEG_STATUS_EXECUTION_FAILED ||
+           status == NVJPEG_STATUS_INTERNAL_ERROR || status == NVJPEG_STATUS_INVALID_PARAMETER;
+  }
+  [[noreturn]] void Fail(nvjpegStatus_t status, const std::string& doing) {
+    const std::string message = "nvJPEG: status " + std::to_string(status) + " while " + doing;
+    if (status == NVJPEG_STATUS_ALLOCATOR_FAILURE) throw Error(ErrorCode::kOutOfMemory, message);
+    state_->Fail(message);
   }
 
   const std::shared_ptr<GpuState> state_;
   const Nvjpeg nvjpeg_;
   nvjpegHandle_t handle_ = nullptr;
   nvjpegJpegState_t jpeg_state_ = nullptr;
+  nvjpegJpegStream_t header_ = nullptr;  // of the file that is looked at; the card's own decoders only
 };
 
 }  // namespace
