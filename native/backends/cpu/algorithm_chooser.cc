@@ -17,6 +17,9 @@ namespace {
 constexpr const char* kVersion = "1";
 // A faster algorithm has to be worth the memory of its filters, and more than noise.
 constexpr double kWorthItsMemory = 0.97;
+// Images that are measured at most: in larger batches the same algorithm wins, and trying must not need more
+// memory than a run.
+constexpr int64_t kMostMeasured = 32;
 
 const char* NameOf(Autotune autotune) { return autotune == Autotune::kFull ? "full" : "quick"; }
 
@@ -90,6 +93,7 @@ AlgorithmChoice AlgorithmChooser::Choose(const std::string& node, const Conv2dOp
   if (algorithms.size() == 1) return {algorithms[0], ""};
   if (autotune_ == Autotune::kOff) return {CheapestAlgorithm(op, y, memory_), "the cost model"};
   y.c = op.out_channels;
+  y.n = std::min(y.n, kMostMeasured);
   if (const auto name = remembered_.Find(KeyOf(op, y, dtype, autotune_))) {
     if (const auto algorithm = FindNamed(algorithms, *name)) return {*algorithm, "measured before"};
   }

@@ -31,7 +31,7 @@ class AlgorithmChooserTest : public ::testing::Test {
     const StepTimer timer = [=, this](const Step& step, const TensorShape& x, const TensorShape& y, DType,
                                       bool) {
       EXPECT_EQ(x, (TensorShape{2, 8, 8, 16}));
-      EXPECT_EQ(y, (TensorShape{2, 8, 8, 16}));
+      EXPECT_EQ(y, x);
       ++timed_;
       const bool winograd = step.Kernel().find("winograd") == 0;
       return !winograd ? direct : step.Kernel().find("4x4") != std::string::npos ? f4 : f2;
@@ -106,6 +106,18 @@ TEST_F(AlgorithmChooserTest, APlanMayNotNameWhatCannotBe) {
   EXPECT_THROW(Choose(1, 2, 3), Error);
   options_.plan = {{"conv", "fft"}};
   EXPECT_THROW(Choose(1, 2, 3), Error);
+}
+
+TEST_F(AlgorithmChooserTest, AHugeBatchIsMeasuredAsASmallerOne) {
+  const StepTimer timer = [this](const Step&, const TensorShape& x, const TensorShape& y, DType, bool) {
+    EXPECT_EQ(x, (TensorShape{32, 8, 8, 16}));
+    EXPECT_EQ(y, x);
+    return ++timed_;
+  };
+  AlgorithmChooser chooser(options_, "isa", 2, timer);
+  chooser.Choose("conv", RandomConv(16, 16, Square(3, 1, 1)), {65536, 8, 8}, DType::kFloat32,
+                 {kernels_, pool_});
+  EXPECT_GT(timed_, 1);
 }
 
 TEST_F(AlgorithmChooserTest, WhatHasOneAlgorithmIsNotMeasured) {
