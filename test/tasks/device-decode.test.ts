@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, describe, expect, test, vi } from 'vitest';
 import { BasicBlock, createClassifier, createFeatureExtractor, ResNet } from '../../lib/index.js';
 import { type NativeJpeg, native } from '../../lib/runtime/native.js';
+import type { Failure } from '../../lib/tasks/classifier.js';
 import { jpegFrame } from '../../lib/transforms/headers.js';
 import { SIMULATED_LIBRARY, WHY_NO_SIMULATION } from '../runtime/simulated-cuda.js';
 import { GOLDEN_IMAGES, goodImages } from '../transforms/images.js';
@@ -74,7 +75,9 @@ describe.skipIf(whyNot !== '')(`JPEGs decoded on a simulated GPU${whyNot}`, () =
     const onHost = await createClassifier(model, { device: 'cuda', decode: 'host', transform });
     const all = [...files, `${GOLDEN_IMAGES}jpeg-truncated.jpg`, `${GOLDEN_IMAGES}nothing.jpg`];
     const results = await onDevice.classify(all, { onError: 'return' });
-    expect(results).toEqual(await onHost.classify(all, { onError: 'return' }));
+    expect(withoutMessages(results)).toEqual(
+      withoutMessages(await onHost.classify(all, { onError: 'return' })),
+    );
     await onDevice.close();
     await onHost.close();
   });
@@ -89,6 +92,11 @@ describe.skipIf(whyNot !== '')(`JPEGs decoded on a simulated GPU${whyNot}`, () =
     await onHost.close();
   });
 });
+
+/** What is wrong with a damaged file, libvips says now in these words and now in those. */
+function withoutMessages(results: readonly (object | Failure)[]): unknown[] {
+  return results.map((result) => ('error' in result ? result.error.code : result));
+}
 
 test('the CPU decodes on the host only, and says so', async () => {
   const options = { device: 'cpu', decode: 'device' } as const;
