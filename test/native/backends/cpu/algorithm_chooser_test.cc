@@ -21,7 +21,9 @@ class AlgorithmChooserTest : public ::testing::Test {
  protected:
   void SetUp() override {
     options_.autotune = Autotune::kQuick;
-    options_.cache_folder = ::testing::TempDir() + "algorithm-chooser";
+    // Tests run beside each other.
+    options_.cache_folder = ::testing::TempDir() + "algorithm-chooser-" +
+                            ::testing::UnitTest::GetInstance()->current_test_info()->name();
     std::filesystem::remove_all(options_.cache_folder);
   }
   void TearDown() override { std::filesystem::remove_all(options_.cache_folder); }
