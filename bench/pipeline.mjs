@@ -9,13 +9,13 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { EngineProcess } from '../dist/bench/engine-process.js';
-import { describeMachine } from '../dist/bench/machine.js';
 import { NetworkFiles } from '../dist/bench/network-files.js';
 import { resolveOnnxRuntime } from '../dist/bench/peers.js';
 import { PIPELINE_FORMAT } from '../dist/bench/pipeline-results.js';
+import { provenanceOf } from '../dist/bench/provenance.js';
 import { median } from '../dist/bench/statistics.js';
 import { ownVersion, versionOf } from '../dist/bench/versions.js';
-import { positiveIntegers } from './arguments.mjs';
+import { commandOf, positiveIntegers } from './arguments.mjs';
 
 const root = join(import.meta.dirname, '..');
 const PHOTOS = ['china.jpg', 'flower.jpg'].map((name) => join(root, 'test', 'golden', 'images', name));
@@ -102,7 +102,7 @@ function cellOf(arch, contenders) {
   };
 }
 
-const date = new Date().toISOString();
+const provenance = await provenanceOf(commandOf('bench/pipeline.mjs'));
 const engines = findEngines();
 const cells = [];
 for (const arch of options.arch.split(',')) {
@@ -122,10 +122,7 @@ for (const arch of options.arch.split(',')) {
 const results = {
   format: PIPELINE_FORMAT,
   version: 1,
-  date,
-  command: ['node bench/pipeline.mjs', ...process.argv.slice(2)].join(' '),
-  versions: { 'resnet-native': ownVersion(), node: process.version },
-  machine: await describeMachine(),
+  ...provenance,
   threads,
   cells,
 };

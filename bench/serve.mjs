@@ -12,9 +12,9 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
-import { describeMachine } from '../dist/bench/machine.js';
+import { provenanceOf } from '../dist/bench/provenance.js';
 import { SERVE_FORMAT } from '../dist/bench/serve-results.js';
-import { ownVersion } from '../dist/bench/versions.js';
+import { commandOf } from './arguments.mjs';
 import { PARTS } from './serve/parts.mjs';
 
 const root = join(import.meta.dirname, '..');
@@ -39,8 +39,7 @@ if (unknown !== undefined || !(Number.isSafeInteger(threads) && threads > 0) || 
   process.exit(2);
 }
 
-const machine = await describeMachine();
-const versions = { 'resnet-native': ownVersion(), node: process.version };
+const { command, machine, versions } = await provenanceOf(commandOf('bench/serve.mjs'));
 const before = existsSync(out) ? JSON.parse(readFileSync(out, 'utf8')) : undefined;
 // Parts measured elsewhere would not belong together.
 const same = before?.machine.cpu === machine.cpu && before.arch === arch && before.threads === threads;
@@ -55,7 +54,6 @@ let results = {
 };
 for (const part of parts) {
   const date = new Date().toISOString();
-  const command = ['node bench/serve.mjs', ...process.argv.slice(2)].join(' ');
   const measured = await PARTS[part]({
     arch,
     threads,

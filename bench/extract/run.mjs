@@ -9,15 +9,13 @@ import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { EngineProcess } from '../../dist/bench/engine-process.js';
 import { EXTRACT_FORMAT } from '../../dist/bench/extract-results.js';
-import { describeMachine } from '../../dist/bench/machine.js';
 import { NetworkFiles } from '../../dist/bench/network-files.js';
+import { provenanceOf } from '../../dist/bench/provenance.js';
 import { median } from '../../dist/bench/statistics.js';
-import { ownVersion } from '../../dist/bench/versions.js';
-import { positiveIntegers } from '../arguments.mjs';
+import { commandOf, positiveIntegers } from '../arguments.mjs';
 import { calibrationTensor } from './calibration.mjs';
 import { contendersIn } from './engines.mjs';
 import { makeImages } from './images.mjs';
@@ -138,7 +136,7 @@ async function cellOf(arch, dtype, contenders) {
   return { arch, dtype, batch, engines };
 }
 
-const date = new Date().toISOString();
+const provenance = await provenanceOf(commandOf('bench/extract/run.mjs'));
 const folder = await makeImages(count);
 const images = (await readdir(folder)).sort().map((name) => join(folder, name));
 const sizes = await Promise.all(images.map(async (file) => (await stat(file)).size));
@@ -166,10 +164,7 @@ for (const dtype of options.dtype.split(',')) {
 const results = {
   format: EXTRACT_FORMAT,
   version: 1,
-  date,
-  command: ['node bench/extract/run.mjs', ...process.argv.slice(2)].join(' '),
-  versions: { 'resnet-native': ownVersion(), node: process.version },
-  machine: await describeMachine(),
+  ...provenance,
   ...{ threads, images: count, bytes: sizes.reduce((a, b) => a + b, 0), cells },
 };
 if (options.out) await writeFile(options.out, `${JSON.stringify(results)}\n`);

@@ -13,11 +13,10 @@ import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { WORKERS_FORMAT } from '../../dist/bench/extract-results.js';
-import { describeMachine } from '../../dist/bench/machine.js';
 import { NetworkFiles } from '../../dist/bench/network-files.js';
-import { ownVersion } from '../../dist/bench/versions.js';
+import { provenanceOf } from '../../dist/bench/provenance.js';
 import { queueStatus } from '../../dist/extract/queue/status.js';
-import { positiveIntegers } from '../arguments.mjs';
+import { commandOf, positiveIntegers } from '../arguments.mjs';
 import { makeImages } from './images.mjs';
 
 const CLI = join(import.meta.dirname, '..', '..', 'dist', 'cli', 'main.js');
@@ -66,7 +65,7 @@ async function measure(count, { folder, out, queue, safetensors }) {
   }
 }
 
-const date = new Date().toISOString();
+const provenance = await provenanceOf(commandOf('bench/extract/workers.mjs'));
 const folder = await makeImages(images);
 const network = await NetworkFiles.write(arch, false);
 const temporary = await mkdtemp(join(tmpdir(), 'resnet-native-bench-'));
@@ -92,10 +91,7 @@ try {
 const results = {
   format: WORKERS_FORMAT,
   version: 1,
-  date,
-  command: ['node bench/extract/workers.mjs', ...process.argv.slice(2)].join(' '),
-  versions: { 'resnet-native': ownVersion(), node: process.version },
-  machine: await describeMachine(),
+  ...provenance,
   ...{ arch, images, shardSize, cells },
 };
 if (values.out) await writeFile(values.out, `${JSON.stringify(results)}\n`);

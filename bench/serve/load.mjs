@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { seededRandom } from '../../dist/bench/random.js';
 import { percentile } from '../../dist/bench/statistics.js';
 import { Connection } from './connection.mjs';
 
@@ -84,7 +85,7 @@ export async function closedLoop({
  */
 export async function openLoop({ port, request, rate, seconds, maxConnections, seed = 1 }) {
   const tally = new Tally();
-  const random = mulberry32(seed);
+  const random = seededRandom(seed);
   const gap = () => (-1000 / rate) * Math.log(1 - random());
   const idle = [];
   const late = [];
@@ -123,15 +124,4 @@ export async function openLoop({ port, request, rate, seconds, maxConnections, s
   while (underWay.size > 0) await Promise.all(underWay);
   for (const connection of idle) connection.close();
   return tally.summary(seconds);
-}
-
-/** A seed makes the same arrivals every time. */
-function mulberry32(seed) {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let x = Math.imul(state ^ (state >>> 15), 1 | state);
-    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
-    return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

@@ -2,13 +2,12 @@ import { availableParallelism } from 'node:os';
 import { checkInteger, checkOneOf, invalid } from '../is.js';
 import { AUTOTUNE, type Autotune } from '../runtime/compile.js';
 import { native } from '../runtime/native.js';
-import { describeMachine } from './machine.js';
 import { measureCell } from './measure.js';
 import { NetworkFiles } from './network-files.js';
 import { benchNetworkNames } from './networks.js';
 import { findPeer, PEERS, type PeerName } from './peers.js';
+import { provenanceOf } from './provenance.js';
 import { type Cell, type CellKey, FORMAT, type Results, VERSION } from './results.js';
-import { ownVersion } from './versions.js';
 
 /** Every network is measured with every dtype, on every device, at every batch. */
 export interface BenchOptions {
@@ -51,7 +50,7 @@ const MAX_THREADS = 1024;
  */
 export async function benchmark(options: BenchOptions, { signal, onCell }: BenchContext): Promise<Results> {
   checkBenchOptions(options);
-  const date = new Date().toISOString();
+  const provenance = await provenanceOf(options.command);
   const { seconds, rounds, autotune, threads = availableParallelism() } = options;
   const settings = { threads, seconds, rounds, ...(autotune !== undefined && { autotune }) };
   const peak = { threads, ...(await native().measurePeak(threads)) };
@@ -69,10 +68,7 @@ export async function benchmark(options: BenchOptions, { signal, onCell }: Bench
   return {
     format: FORMAT,
     version: VERSION,
-    date,
-    command: options.command,
-    versions: { 'resnet-native': ownVersion(), node: process.version },
-    machine: await describeMachine(),
+    ...provenance,
     peak,
     settings,
     cells,

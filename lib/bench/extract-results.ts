@@ -1,4 +1,4 @@
-import type { Machine } from './results.js';
+import type { Provenance } from './results.js';
 
 // The file that bench/extract/run.mjs writes: image files to rows of `avgpool` in .npy, ours against what one would
 // write in Python and in Node.
@@ -33,13 +33,9 @@ export interface ExtractCell {
   readonly skipped: readonly { readonly engine: string; readonly reason: string }[];
 }
 
-export interface ExtractResults {
+export interface ExtractResults extends Provenance {
   readonly format: typeof EXTRACT_FORMAT;
   readonly version: 1;
-  readonly date: string;
-  readonly command: string;
-  readonly versions: Readonly<Record<string, string>>;
-  readonly machine: Machine;
   readonly threads: number;
   /** Of one pass: how many files, and of how many bytes. */
   readonly images: number;
@@ -51,13 +47,9 @@ export interface ExtractResults {
 
 export const WORKERS_FORMAT = 'resnet-native-extract-workers';
 
-export interface WorkersResults {
+export interface WorkersResults extends Provenance {
   readonly format: typeof WORKERS_FORMAT;
   readonly version: 1;
-  readonly date: string;
-  readonly command: string;
-  readonly versions: Readonly<Record<string, string>>;
-  readonly machine: Machine;
   readonly arch: string;
   readonly images: number;
   readonly shardSize: number;

@@ -1,4 +1,4 @@
-import type { Machine } from './results.js';
+import type { Provenance } from './results.js';
 
 // The file that bench/pipeline.mjs writes: image files to classes, ours against sharp and onnxruntime-node.
 
@@ -40,13 +40,9 @@ export interface PipelineCell {
   readonly sameTop1?: number;
 }
 
-export interface PipelineResults {
+export interface PipelineResults extends Provenance {
   readonly format: typeof PIPELINE_FORMAT;
   readonly version: 1;
-  readonly date: string;
-  readonly command: string;
-  readonly versions: Readonly<Record<string, string>>;
-  readonly machine: Machine;
   readonly threads: number;
   readonly cells: readonly PipelineCell[];
 }

@@ -1,7 +1,7 @@
 import { ResNetError } from '../errors.js';
 import { show } from '../is.js';
 import type { PipelineCell, PipelineResults } from './pipeline-results.js';
-import type { Cell, Machine, Measurement, Results } from './results.js';
+import type { Cell, Measurement, Provenance, Results } from './results.js';
 
 // Results as the README has them: the same text for the same files, whenever it is made.
 
@@ -68,15 +68,10 @@ function pipelineRows(cell: PipelineCell): Row[] {
 }
 
 /** What was measured, on what, when and how. */
-export function provenance(results: {
-  machine: Machine;
-  date: string;
-  versions: object;
-  command: string;
-}): string {
-  const { cpu, cores, isa } = results.machine;
-  const versions = Object.entries(results.versions).map(([name, version]) => `${name} ${version}`);
-  return `${cpu}, ${cores} cores, ${isa}; ${results.date.slice(0, 10)}; ${versions.join(', ')}; \`${results.command}\`.`;
+export function provenance({ machine, date, versions, command }: Provenance): string {
+  const { cpu, cores, isa } = machine;
+  const named = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
+  return `${cpu}, ${cores} cores, ${isa}; ${date.slice(0, 10)}; ${named.join(', ')}; \`${command}\`.`;
 }
 
 export function markdownTable(titles: Row, rows: readonly Row[]): string {

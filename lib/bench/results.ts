@@ -111,15 +111,19 @@ export interface Cell extends CellKey {
   readonly layers?: readonly LayerTime[];
 }
 
-export interface Results {
-  readonly format: typeof FORMAT;
-  readonly version: typeof VERSION;
+/** How a file of results came to be. */
+export interface Provenance {
   /** When it began, ISO 8601. */
   readonly date: string;
   readonly command: string;
   /** Of this package and of Node; those of the peers stand with their measurements. */
   readonly versions: Readonly<Record<string, string>>;
   readonly machine: Machine;
+}
+
+export interface Results extends Provenance {
+  readonly format: typeof FORMAT;
+  readonly version: typeof VERSION;
   readonly peak: Peak;
   readonly settings: Settings;
   readonly cells: readonly Cell[];

@@ -1,14 +1,11 @@
-import type { Machine } from './results.js';
+import type { Provenance } from './results.js';
 
 // The file that bench/serve.mjs writes: the server under load, over loopback, from a process on the same cores.
 
 export const SERVE_FORMAT = 'resnet-native-serve';
 
 /** When a part was measured, and how. */
-interface Part {
-  readonly date: string;
-  readonly command: string;
-}
+type Part = Pick<Provenance, 'date' | 'command'>;
 
 /** What one load came to. Times in milliseconds, of requests that were answered 200. */
 export interface LoadResult {
@@ -92,13 +89,11 @@ export interface MemoryPart extends Part {
   readonly growth: number;
 }
 
-export interface ServeResults {
+export interface ServeResults extends Pick<Provenance, 'machine' | 'versions'> {
   readonly format: typeof SERVE_FORMAT;
   readonly version: 1;
   readonly arch: string;
   readonly threads: number;
-  readonly machine: Machine;
-  readonly versions: Readonly<Record<string, string>>;
   readonly parts: {
     readonly closed?: ClosedPart;
     readonly open?: OpenPart;

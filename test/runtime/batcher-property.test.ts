@@ -1,22 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
+import { seededRandom } from '../../lib/bench/random.js';
 import { Batcher, type BatchRunOptions } from '../../lib/runtime/batcher.js';
 import { compileModel } from '../../lib/runtime/compile.js';
 import { DeviceTurns } from '../../lib/runtime/device-turns.js';
 import { Tensor } from '../../lib/tensor.js';
 import { FakeSession, numbered, turn } from './fake-session.js';
 import { CLASSES, expected, normalized, pixels, tinyNetwork } from './tiny-network.js';
-
-/** Mulberry32: a seed makes the same arrivals every time. */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let x = Math.imul(state ^ (state >>> 15), 1 | state);
-    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
-    return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 const CODES = ['ABORT_ERR', 'DEADLINE_EXCEEDED', 'QUEUE_FULL', 'SESSION_CLOSED', 'INTERNAL'];
 
@@ -71,7 +61,7 @@ async function storm(
 
 describe('every request settles exactly once, with its own rows', () => {
   test.each([1, 2, 3, 4, 5, 6, 7, 8])('fake session, seed %i', async (seed) => {
-    const next = random(seed);
+    const next = seededRandom(seed);
     const session = new FakeSession(4);
     const seen = new Set<number>();
     session.onRun = (run) => {
@@ -104,7 +94,7 @@ describe('every request settles exactly once, with its own rows', () => {
   });
 
   test.each([21, 22, 23, 24])('two models that take turns on a device, seed %i', async (seed) => {
-    const next = random(seed);
+    const next = seededRandom(seed);
     const turns = new DeviceTurns(1 + Math.floor(next() * 2));
     let running = 0;
     let most = 0;
@@ -136,7 +126,7 @@ describe('every request settles exactly once, with its own rows', () => {
   });
 
   test.each([11, 12])('real session, seed %i', async (seed) => {
-    const next = random(seed);
+    const next = seededRandom(seed);
     const session = await compileModel(tinyNetwork, { device: 'cpu', threads: 1, maxBatch: 8 });
     const batcher = new Batcher(session, { maxQueue: 64 });
     const tally = await storm(batcher, next, 300, () => {
