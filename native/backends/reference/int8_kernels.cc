@@ -18,12 +18,9 @@ void Int8Output::Put(int64_t index, int32_t sum, size_t channel, const uint8_t* 
 void QuantizeInput(const InputBatch& input, const std::optional<ChannelAffine>& normalize,
                    const Quantization& to, uint8_t* y) {
   const auto pixels = QuantizedPixels(static_cast<int>(input.c), normalize, to);
-  const TensorShape shape{input.n, input.h, input.w, input.c}, image{1, input.h, input.w, input.c};
-  ForEach(shape, [&](int64_t n, int64_t h, int64_t w, int64_t c, int64_t index) {
-    const auto* bytes = static_cast<const uint8_t*>(input.images[n]);
-    const auto* floats = static_cast<const float*>(input.images[n]);
-    const int64_t from =
-        input.layout == Layout::kNchw ? NchwIndex(image, 0, h, w, c) : index - n * image.elements();
+  ForEachInputValue(input, [&](const void* image, int64_t from, int64_t c, int64_t index) {
+    const auto* bytes = static_cast<const uint8_t*>(image);
+    const auto* floats = static_cast<const float*>(image);
     y[index] = input.dtype == DType::kFloat32 ? QuantizeValue(floats[from], to) : pixels[c][bytes[from]];
   });
 }

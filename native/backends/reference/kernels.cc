@@ -30,12 +30,9 @@ double ConvAt(const Conv2dOp& op, const View& x, int64_t n, int64_t oh, int64_t 
 }  // namespace
 
 void LoadInput(const InputBatch& input, const ChannelAffine* normalize, float* y) {
-  const TensorShape shape{input.n, input.h, input.w, input.c}, image{1, input.h, input.w, input.c};
-  ForEach(shape, [&](int64_t n, int64_t h, int64_t w, int64_t c, int64_t index) {
-    const auto* bytes = static_cast<const uint8_t*>(input.images[n]);
-    const auto* floats = static_cast<const float*>(input.images[n]);
-    const int64_t from =
-        input.layout == Layout::kNchw ? NchwIndex(image, 0, h, w, c) : index - n * image.elements();
+  ForEachInputValue(input, [&](const void* image, int64_t from, int64_t c, int64_t index) {
+    const auto* bytes = static_cast<const uint8_t*>(image);
+    const auto* floats = static_cast<const float*>(image);
     if (input.dtype == DType::kFloat32) {
       y[index] = floats[from];
     } else if (normalize) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "native/backend.h"
 #include "native/graph/graph.h"
 
 // The loops that the reference's kernels are made of.
@@ -37,6 +38,18 @@ inline bool IsInside(const TensorShape& x, int64_t h, int64_t w) {
 // Of an element of an NHWC tensor, where it lies in NCHW order.
 inline int64_t NchwIndex(const TensorShape& shape, int64_t n, int64_t h, int64_t w, int64_t c) {
   return ((n * shape.c + c) * shape.h + h) * shape.w + w;
+}
+
+// Calls body(image, from, c, index) for each value of an input, in order of NHWC memory: it is element `from`
+// of its image, which is uint8 or float.
+template <class Body>
+void ForEachInputValue(const InputBatch& input, Body body) {
+  const TensorShape shape{input.n, input.h, input.w, input.c}, image{1, input.h, input.w, input.c};
+  ForEach(shape, [&](int64_t n, int64_t h, int64_t w, int64_t c, int64_t index) {
+    const int64_t from =
+        input.layout == Layout::kNchw ? NchwIndex(image, 0, h, w, c) : index - n * image.elements();
+    body(input.images[n], from, c, index);
+  });
 }
 
 }  // namespace resnet_native::reference

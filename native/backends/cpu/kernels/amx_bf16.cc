@@ -14,21 +14,13 @@ struct TileBfloat16Dot {
 };
 
 // y = relu?(sum + bias + residual), rounded to bfloat16 or as float.
-class TileBfloat16Epilogue {
+class TileBfloat16Epilogue : TileEpilogue {
  public:
   inline __attribute__((always_inline)) TileBfloat16Epilogue(const TileConv& conv, const TilePanel& panel)
-      : y_(conv.y),
-        residual_(conv.residual),
-        y_stride_(conv.y_stride),
-        first_out_(panel.first_out),
-        float_y_(conv.float_y),
-        relu_(conv.relu),
-        bias_low_(_mm512_loadu_ps(panel.bias)),
-        bias_high_(_mm512_loadu_ps(panel.bias + 16)),
-        mask_(panel.channels == 32 ? ~0u : (1u << panel.channels) - 1) {}
+      : TileEpilogue(conv, panel) {}
 
   inline __attribute__((always_inline)) void Store(const char* sums, int64_t pixel) const {
-    const int64_t offset = pixel * y_stride_ + first_out_;
+    const int64_t offset = OffsetOf(pixel);
     __m512 low = _mm512_add_ps(_mm512_load_ps(sums), bias_low_);
     __m512 high = _mm512_add_ps(_mm512_load_ps(sums + 64), bias_high_);
     if (residual_) {
@@ -42,9 +34,7 @@ class TileBfloat16Epilogue {
       high = SimdAvx512::Relu(high);
     }
     if (float_y_) {
-      float* y = static_cast<float*>(y_) + offset;
-      _mm512_mask_storeu_ps(y, static_cast<__mmask16>(mask_), low);
-      _mm512_mask_storeu_ps(y + 16, static_cast<__mmask16>(mask_ >> 16), high);
+      StoreFloats(low, high, offset);
     } else {
       const __m512i rounded = (__m512i)_mm512_cvtne2ps_pbh(high, low);
       _mm512_mask_storeu_epi16(static_cast<uint16_t*>(y_) + offset, mask_, rounded);
@@ -55,13 +45,6 @@ class TileBfloat16Epilogue {
   static inline __attribute__((always_inline)) __m512 Widen(__m256i halves) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
   }
-
-  void* y_;
-  const void* residual_;
-  int64_t y_stride_, first_out_;
-  bool float_y_, relu_;
-  __m512 bias_low_, bias_high_;
-  __mmask32 mask_;
 };
 
 }  // namespace

@@ -13,36 +13,26 @@ struct TileInt8Dot {
 };
 
 // What native/graph/quantization.h makes of sums.
-class TileInt8Epilogue {
+class TileInt8Epilogue : TileEpilogue {
  public:
   inline __attribute__((always_inline)) TileInt8Epilogue(const TileConv& conv, const TilePanel& panel)
-      : y_(conv.y),
-        residual_(conv.residual),
-        y_stride_(conv.y_stride),
-        first_out_(panel.first_out),
-        float_y_(conv.float_y),
-        relu_(conv.relu),
+      : TileEpilogue(conv, panel),
         multiplier_low_(_mm512_loadu_ps(panel.multiplier)),
         multiplier_high_(_mm512_loadu_ps(panel.multiplier + 16)),
-        offset_low_(_mm512_loadu_ps(panel.bias)),
-        offset_high_(_mm512_loadu_ps(panel.bias + 16)),
-        residual_multiplier_(_mm512_set1_ps(conv.residual_multiplier)),
-        mask_(panel.channels == 32 ? ~0u : (1u << panel.channels) - 1) {}
+        residual_multiplier_(_mm512_set1_ps(conv.residual_multiplier)) {}
 
   inline __attribute__((always_inline)) void Store(const char* sums, int64_t pixel) const {
-    const int64_t offset = pixel * y_stride_ + first_out_;
-    __m512 low = _mm512_fmadd_ps(Floats(sums), multiplier_low_, offset_low_);
-    __m512 high = _mm512_fmadd_ps(Floats(sums + 64), multiplier_high_, offset_high_);
+    const int64_t offset = OffsetOf(pixel);
+    __m512 low = _mm512_fmadd_ps(Floats(sums), multiplier_low_, bias_low_);
+    __m512 high = _mm512_fmadd_ps(Floats(sums + 64), multiplier_high_, bias_high_);
     if (residual_) {
       const uint8_t* bytes = static_cast<const uint8_t*>(residual_) + offset;
       low = _mm512_fmadd_ps(Floats(bytes, mask_), residual_multiplier_, low);
       high = _mm512_fmadd_ps(Floats(bytes + 16, mask_ >> 16), residual_multiplier_, high);
     }
     if (float_y_) {
-      float* y = static_cast<float*>(y_) + offset;
       const __m512 lowest = _mm512_set1_ps(relu_ ? 0.0f : -__builtin_inff());
-      _mm512_mask_storeu_ps(y, static_cast<__mmask16>(mask_), _mm512_max_ps(low, lowest));
-      _mm512_mask_storeu_ps(y + 16, static_cast<__mmask16>(mask_ >> 16), _mm512_max_ps(high, lowest));
+      StoreFloats(_mm512_max_ps(low, lowest), _mm512_max_ps(high, lowest), offset);
     } else {
       _mm256_mask_storeu_epi8(static_cast<uint8_t*>(y_) + offset, mask_, ToBytes(low, high));
     }
@@ -68,12 +58,7 @@ class TileInt8Epilogue {
     return _mm512_castsi512_si256(_mm512_permutexvar_epi32(order, bytes));
   }
 
-  void* y_;
-  const void* residual_;
-  int64_t y_stride_, first_out_;
-  bool float_y_, relu_;
-  __m512 multiplier_low_, multiplier_high_, offset_low_, offset_high_, residual_multiplier_;
-  __mmask32 mask_;
+  __m512 multiplier_low_, multiplier_high_, residual_multiplier_;
 };
 
 }  // namespace

@@ -79,6 +79,38 @@ struct PixelTiles {
   }
 };
 
+// What the epilogues of all data types know of where results go, and how those that are floats get there.
+class TileEpilogue {
+ protected:
+  inline __attribute__((always_inline)) TileEpilogue(const TileConv& conv, const TilePanel& panel)
+      : y_(conv.y),
+        residual_(conv.residual),
+        y_stride_(conv.y_stride),
+        first_out_(panel.first_out),
+        float_y_(conv.float_y),
+        relu_(conv.relu),
+        bias_low_(_mm512_loadu_ps(panel.bias)),
+        bias_high_(_mm512_loadu_ps(panel.bias + 16)),
+        mask_(panel.channels == 32 ? ~0u : (1u << panel.channels) - 1) {}
+
+  // Of the panel's first channel, in elements.
+  inline __attribute__((always_inline)) int64_t OffsetOf(int64_t pixel) const {
+    return pixel * y_stride_ + first_out_;
+  }
+  inline __attribute__((always_inline)) void StoreFloats(__m512 low, __m512 high, int64_t offset) const {
+    float* y = static_cast<float*>(y_) + offset;
+    _mm512_mask_storeu_ps(y, static_cast<__mmask16>(mask_), low);
+    _mm512_mask_storeu_ps(y + 16, static_cast<__mmask16>(mask_ >> 16), high);
+  }
+
+  void* y_;
+  const void* residual_;
+  int64_t y_stride_, first_out_;
+  bool float_y_, relu_;
+  __m512 bias_low_, bias_high_;
+  __mmask32 mask_;  // of the panel's channels
+};
+
 // Finishes the sums of one or two tiles of pixels, pixel by pixel.
 template <class Epilogue>
 class Finisher {
