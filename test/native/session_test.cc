@@ -118,6 +118,21 @@ std::shared_ptr<Session> NewSession(int contexts) {
   return Session::Create({std::make_shared<FakePlan>()}, {.contexts = contexts});
 }
 
+// Two runs that both wait inside: that ends only where neither waits for the other.
+void ExpectTwoAtOnce(Session& session) {
+  Gate gate;
+  std::atomic<int> running{0};
+  const Script script{.work = [&](auto*) {
+    ++running;
+    gate.Wait();
+  }};
+  std::vector<Outcome> outcomes(2);
+  for (Outcome& outcome : outcomes) session.Submit(RequestOf(script), outcome.Callback());
+  while (running < 2) std::this_thread::yield();
+  gate.Open();
+  for (Outcome& outcome : outcomes) EXPECT_EQ(outcome.Get(), std::nullopt);
+}
+
 TEST(Session, RunsInTheOrderOfSubmission) {
   const auto session = NewSession(1);
   std::vector<int> order;
@@ -153,17 +168,7 @@ TEST(Session, RunsAsManyAtOnceAsItHasContexts) {
 
 TEST(Session, TakesThePlansNumberOfContextsByDefault) {
   const auto session = NewSession(0);
-  Gate gate;
-  std::atomic<int> running{0};
-  const Script script{.work = [&](auto*) {
-    ++running;
-    gate.Wait();
-  }};
-  std::vector<Outcome> outcomes(2);
-  for (Outcome& outcome : outcomes) session->Submit(RequestOf(script), outcome.Callback());
-  while (running < 2) std::this_thread::yield();
-  gate.Open();
-  for (Outcome& outcome : outcomes) EXPECT_EQ(outcome.Get(), std::nullopt);
+  ExpectTwoAtOnce(*session);
 }
 
 TEST(Session, DropsACancelledRunFromTheQueue) {
@@ -273,17 +278,7 @@ TEST(Session, WithoutAContextLeftEveryRunEndsWithDeviceLost) {
 TEST(Session, SeveralPlansShareOneQueue) {
   const auto session =
       Session::Create({std::make_shared<FakePlan>(), std::make_shared<FakePlan>()}, {.contexts = 1});
-  Gate gate;
-  std::atomic<int> running{0};
-  const Script script{.work = [&](auto*) {
-    ++running;
-    gate.Wait();
-  }};
-  std::vector<Outcome> outcomes(2);
-  for (Outcome& outcome : outcomes) session->Submit(RequestOf(script), outcome.Callback());
-  while (running < 2) std::this_thread::yield();  // one on each
-  gate.Open();
-  for (Outcome& outcome : outcomes) EXPECT_EQ(outcome.Get(), std::nullopt);
+  ExpectTwoAtOnce(*session);
 }
 
 TEST(Session, EndsOnlyWhenEverySubmittedRunIsDone) {

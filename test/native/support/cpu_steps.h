@@ -8,6 +8,7 @@
 
 #include "native/backends/cpu/dispatch.h"
 #include "native/backends/cpu/steps/step.h"
+#include "native/backends/reference/kernels.h"
 #include "native/graph/graph.h"
 #include "test/native/support/square.h"
 
@@ -50,6 +51,12 @@ struct Activation {
   TensorShape shape;
   std::vector<float> data;
 };
+
+inline reference::View ViewOf(const Activation& x) { return {x.data.data(), x.shape}; }
+
+// From one element up, of channels that fill no, one or several vectors and leave some over.
+inline const TensorShape kShapes[] = {
+    {1, 1, 1, 1}, {1, 3, 5, 7}, {2, 4, 4, 16}, {3, 7, 5, 37}, {1, 30, 31, 70}};
 
 // Uniform in [-1, 1).
 std::vector<float> Random(size_t size, uint32_t seed);

@@ -30,6 +30,11 @@ inline Graph SmallResNet(std::vector<std::string> outputs = {"fc"}, bool late_no
   return b.BuildNamed(outputs);
 }
 
+// Of its nodes, those that each step of it computes.
+inline const std::vector<std::string> kSmallResNetNodes{
+    "x",          "normalize", "conv1", "bn1",  "relu",    "maxpool", "layer1.relu_1", "shortcut", "grouped",
+    "early_relu", "late_bn",   "add",   "pool", "flatten", "fc"};
+
 // Every node gets a scale, under which some of its values are clamped.
 inline Graph Calibrated(Graph graph, float scale = 0.02f) {
   MakeFiltersInt8(graph);

@@ -23,13 +23,9 @@ using resnet_native::testing::RandomInput;
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-const TensorShape kShapes[] = {{1, 1, 1, 1}, {1, 3, 5, 7}, {2, 4, 4, 16}, {3, 7, 5, 37}, {1, 30, 31, 70}};
-
 Activation RandomRounded(const TensorShape& shape, uint32_t seed = 1) {
   return {shape, ToBfloat16(Random(shape.elements(), seed))};
 }
-
-reference::View ViewOf(const Activation& x) { return {x.data.data(), x.shape}; }
 
 class Bfloat16StepTest : public EachBfloat16Row {};
 RESNET_NATIVE_EACH_BFLOAT16_ROW(Bfloat16StepTest);

@@ -4,6 +4,7 @@
 
 #include "native/backends/cpu/cpu_features.h"
 #include "native/backends/cpu/dispatch.h"
+#include "test/native/support/code_of.h"
 #include "test/native/support/graph_builder.h"
 #include "test/native/support/run.h"
 #include "test/native/support/small_resnet.h"
@@ -14,8 +15,10 @@ namespace resnet_native {
 namespace {
 
 using testing::AddBlock;
+using testing::CodeOf;
 using testing::ExpectNear;
 using testing::GraphBuilder;
+using testing::kSmallResNetNodes;
 using testing::OwnedInput;
 using testing::RandomInput;
 using testing::RunAndWait;
@@ -41,10 +44,7 @@ TEST(CpuNetwork, MatchesReferenceOnBytesAndFloats) {
 }
 
 TEST(CpuNetwork, EveryNodeCanBeAnOutput) {
-  ExpectLikeReference(
-      SmallResNet({"x", "normalize", "conv1", "bn1", "relu", "maxpool", "layer1.relu_1", "shortcut",
-                   "grouped", "early_relu", "late_bn", "add", "pool", "flatten", "fc"}),
-      RandomInput({2, 41, 37, 3}, true));
+  ExpectLikeReference(SmallResNet(kSmallResNetNodes), RandomInput({2, 41, 37, 3}, true));
 }
 
 TEST(CpuNetwork, AnOutputMayBeAskedForTwice) {
@@ -178,16 +178,6 @@ TEST(CpuNetwork, KeepsNoWeightsBesideThePackedOnes) {
   const auto plan = CpuBackend().Compile(std::move(graph), {});
   ASSERT_EQ(owners.size(), 6u);
   for (const auto& owner : owners) EXPECT_TRUE(owner.expired());
-}
-
-ErrorCode CodeOf(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.code();
-  }
-  ADD_FAILURE() << "expected an error";
-  return ErrorCode::kInternal;
 }
 
 TEST(CpuNetwork, StopsWhenCancelledAndRunsAgain) {

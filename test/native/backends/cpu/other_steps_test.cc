@@ -20,13 +20,9 @@ constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 const double kRoundoff = std::ldexp(1.0, -24);
 
-const TensorShape kShapes[] = {{1, 1, 1, 1}, {1, 3, 5, 7}, {2, 4, 4, 16}, {3, 7, 5, 37}, {1, 30, 31, 70}};
-
 Activation RandomOf(const TensorShape& shape, uint32_t seed = 1) {
   return RandomActivation(shape.n, shape.h, shape.w, shape.c, seed);
 }
-
-reference::View ViewOf(const Activation& x) { return {x.data.data(), x.shape}; }
 
 class OtherStepsTest : public EachIsa {};
 RESNET_NATIVE_EACH_ISA(OtherStepsTest);

@@ -7,6 +7,7 @@
 
 #include "native/backends/cuda/backend.h"
 #include "native/session.h"
+#include "test/native/support/code_of.h"
 #include "test/native/support/run.h"
 #include "test/native/support/simulated_device.h"
 #include "test/native/support/small_resnet.h"
@@ -17,6 +18,7 @@ namespace resnet_native {
 namespace {
 
 using testing::Behaviour;
+using testing::CodeOf;
 using testing::OwnedInput;
 using testing::RandomInput;
 using testing::SimulatedSource;
@@ -66,15 +68,6 @@ class Submitted {
   std::promise<std::exception_ptr> ended_;
   std::shared_future<std::exception_ptr> future_ = ended_.get_future().share();
 };
-
-ErrorCode CodeOf(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.code();
-  }
-  return ErrorCode::kInternal;
-}
 
 const OwnedInput& Images(int64_t n) {
   static std::map<int64_t, OwnedInput> made;

@@ -6,12 +6,14 @@
 #include <fstream>
 
 #include "native/backends/cuda/batch_buckets.h"
+#include "test/native/support/code_of.h"
 #include "test/native/support/simulated_device.h"
 
 namespace resnet_native::cuda {
 namespace {
 
 using testing::Behaviour;
+using testing::CodeOf;
 using testing::MakeSimulatedDevice;
 
 class TemporaryFolder {
@@ -58,15 +60,6 @@ struct Rig {
   KernelChooser chooser;
   std::vector<std::shared_ptr<const Kernel>> kept;
 };
-
-ErrorCode CodeOf(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.code();
-  }
-  return ErrorCode::kInternal;
-}
 
 TEST(KernelChooser, TakesTheFastestThatCanBeBuilt) {
   Rig rig;
