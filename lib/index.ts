@@ -85,9 +85,10 @@ export {
 } from './runtime/hosted/hosted-session.js';
 export type { CalibrationImages, QuantizationOptions } from './runtime/quantization.js';
 export type { PlanStep, Results, RunOptions, Session, StepProfile } from './runtime/session.js';
+export { createServer } from './server/create-server.js';
 export type { BatchListener, ModelSource } from './server/models.js';
 export type { ServedModelOptions } from './server/served-model.js';
-export { createServer, type InferenceServer, type ServerOptions } from './server/server.js';
+export type { InferenceServer, ServerOptions } from './server/server.js';
 export type { SourceAdapter } from './sources/adapter.js';
 export { DirectoryAdapter } from './sources/directory.js';
 export { HttpAdapter, type HttpAdapterOptions } from './sources/http.js';

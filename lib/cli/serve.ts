@@ -1,8 +1,9 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { throwIfAborted } from '../errors.js';
 import type { Autotune, ComputeDType } from '../runtime/compile.js';
+import { createServer } from '../server/create-server.js';
 import type { ServedModelOptions } from '../server/served-model.js';
-import { createServer, type InferenceServer, type ServerOptions } from '../server/server.js';
+import type { InferenceServer, ServerOptions } from '../server/server.js';
 import { chooseModel, SHIPPED_MODEL } from './choose-model.js';
 import { AUTOTUNE_HELP } from './model-options.js';
 import { integer, wrongUsage } from './usage.js';

@@ -140,16 +140,8 @@ export class InferenceServer {
   }
 }
 
-/**
- * Loads models and makes an HTTP server of them: the Open Inference Protocol, image endpoints, metrics and a web page.
- *
- * ```ts
- * const server = await createServer({ models: { resnet50: 'resnet50.safetensors' }, port: 8000 });
- * console.log(await server.listen());
- * ```
- * @throws ResNetError `INVALID_ARGUMENT`, `FILE` for TLS files, and what loading and compiling throw.
- */
-export async function createServer(options: ServerOptions): Promise<InferenceServer> {
+/** What `createServer` does. */
+export async function openServer(options: ServerOptions): Promise<InferenceServer> {
   checkOptions(options);
   const tls = options.tls && (await readTls(options.tls));
   const { onBatch } = options;

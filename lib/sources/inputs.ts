@@ -1,5 +1,4 @@
 import { stat } from 'node:fs/promises';
-import picomatch from 'picomatch';
 import { ResNetError } from '../errors.js';
 import { invalid, show } from '../is.js';
 import { fileError } from '../weights/source.js';
@@ -82,7 +81,8 @@ export async function* inputPaths(
   }
   const status = await stat(input).catch((error: NodeJS.ErrnoException) => error);
   if (status instanceof Error) {
-    if (!picomatch.scan(input).isGlob) throw fileError(input, 'read', status);
+    const { scan } = (await import('picomatch')).default;
+    if (!scan(input).isGlob) throw fileError(input, 'read', status);
     yield* globPaths(input, signal);
   } else if (status.isDirectory()) {
     for await (const path of walk(normalizePath(input), signal)) {
@@ -98,6 +98,7 @@ async function* globPaths(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<string, void, undefined> {
   const normal = normalizePath(pattern);
+  const { default: picomatch } = await import('picomatch');
   const { base, glob } = picomatch.scan(normal);
   const matches = picomatch(normal);
   const depth = glob.includes('**') ? Number.POSITIVE_INFINITY : glob.split('/').length;

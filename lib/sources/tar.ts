@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { extract, type Header } from 'tar-stream';
+import type { Header } from 'tar-stream';
 import { ResNetError, throwIfAborted } from '../errors.js';
 import { fileError } from '../weights/source.js';
 import type { Entry } from './entry.js';
@@ -18,6 +18,7 @@ export async function* tarEntries(
   open: () => Promise<AsyncIterable<Uint8Array>>,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Entry, void, undefined> {
+  const { extract } = await import('tar-stream');
   const members = extract();
   try {
     const bytes = Readable.from(await open());

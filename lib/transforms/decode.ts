@@ -1,4 +1,4 @@
-import sharp, { type Sharp } from 'sharp';
+import type { Sharp } from 'sharp';
 import { ResNetError } from '../errors.js';
 import { checkInteger } from '../is.js';
 import { type GifFrame, gifFrame, isPngGrey16, type JpegFrame, jpegFrame } from './headers.js';
@@ -59,6 +59,8 @@ export async function decodeEncoded(
 }
 
 async function decodeByFormat(image: EncodedImage, maxPixels: number, shrinkTo: number | undefined) {
+  // Loaded with the first image: it takes 20 MB, which those who bring pixels need not spend.
+  const { default: sharp } = await import('sharp');
   const pipeline = sharp(image.bytes, {
     ignoreIcc: true,
     // As lenient as Pillow: what is cut off fails, what is merely odd does not.

@@ -3,7 +3,6 @@ import { type Metadata, openSafetensors, readSafetensorsMetadata } from './safet
 import { SNIFF_BYTES, sniff } from './sniff.js';
 import { type ByteSource, openSource } from './source.js';
 import type { StateDict } from './state-dict.js';
-import { openTorchZip } from './torch-zip.js';
 import type { WeightsFile } from './weights-file.js';
 
 /**
@@ -33,8 +32,9 @@ export function withWeightsFile<T>(
   use: (weights: WeightsFile) => Promise<T>,
 ): Promise<T> {
   return withSource(file, async (source) => {
-    const open = (await containerOf(source)) === 'safetensors' ? openSafetensors : openTorchZip;
-    return use(await open(source));
+    if ((await containerOf(source)) === 'safetensors') return use(await openSafetensors(source));
+    const { openTorchZip } = await import('./torch-zip.js');
+    return use(await openTorchZip(source));
   });
 }
 

@@ -25,4 +25,30 @@ describe('the package', () => {
       import('resnet-native').then((other) => console.log(other.ResNet === resnet.ResNet));`;
     expect(node('--eval', program)).toBe('true\n');
   });
+
+  it('loads no other package until something needs it', () => {
+    const importing = loadedBy("await import('resnet-native')");
+    expect(importing.some((url) => url.endsWith('/dist/index.js'))).toBe(true);
+    expect(importing.filter((url) => url.includes('/node_modules/'))).toEqual([]);
+
+    const decoding = loadedBy(`const { transforms } = await import('resnet-native');
+      await transforms.decodeImage(Buffer.from('${PIXEL_PNG}', 'base64'));`);
+    expect(decoding.some((url) => url.includes('/node_modules/sharp/'))).toBe(true);
+  });
 });
+
+/** A PNG of one pixel. */
+const PIXEL_PNG =
+  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
+
+/** The URLs of the modules that a program loads. */
+function loadedBy(program: string): string[] {
+  const hooks = `import { writeSync } from 'node:fs';
+    export async function load(url, context, next) {
+      writeSync(1, url + '\\n');
+      return next(url, context);
+    }`;
+  const register = `import { register } from 'node:module';
+    register('data:text/javascript,' + encodeURIComponent(${JSON.stringify(hooks)}));`;
+  return node('--input-type=module', '--eval', `${register} ${program}`).trim().split('\n');
+}

@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { createServer } from '../../lib/server/server.js';
+import { createServer } from '../../lib/server/create-server.js';
 import { pixels, tinyNetwork } from '../runtime/tiny-network.js';
 import { DIGITS_MODEL } from '../tasks/digits.js';
 import { answer, start } from './start.js';

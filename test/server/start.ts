@@ -1,5 +1,6 @@
 import { afterAll } from 'vitest';
-import { createServer, type InferenceServer, type ServerOptions } from '../../lib/server/server.js';
+import { createServer } from '../../lib/server/create-server.js';
+import type { InferenceServer, ServerOptions } from '../../lib/server/server.js';
 import { tinyNetwork } from '../runtime/tiny-network.js';
 
 export interface Started {
