@@ -74,7 +74,7 @@ export type { BatchInput } from './runtime/batch-input.js';
 export type { BatcherStats, BatchReport, RunReport, Timing } from './runtime/batch-stats.js';
 export { Batcher, type BatcherOptions, type BatchRunOptions, type BatchSession } from './runtime/batcher.js';
 export type { Compilable } from './runtime/compilable.js';
-export type { Autotune, CompileOptions, ComputeDType, PlannedStep } from './runtime/compile.js';
+export type { Autotune, CompileOptions, ComputeDType } from './runtime/compile.js';
 export { DeviceTurns } from './runtime/device-turns.js';
 export { type Device, devices } from './runtime/devices.js';
 export {
@@ -83,6 +83,7 @@ export {
   hostSession,
   type RestartEvent,
 } from './runtime/hosted/hosted-session.js';
+export type { PlannedStep } from './runtime/planned-steps.js';
 export type { CalibrationImages, QuantizationOptions } from './runtime/quantization.js';
 export type { PlanStep, Results, RunOptions, Session, StepProfile } from './runtime/session.js';
 export { createServer } from './server/create-server.js';

@@ -10,6 +10,7 @@ import { type ChosenDevices, chooseDevices } from './devices.js';
 import { graphParameters } from './graph-parameters.js';
 import { native } from './native.js';
 import { inputOf, normalizedGraph } from './normalized-graph.js';
+import { checkPlan, type PlannedStep, plannedAlgorithms } from './planned-steps.js';
 import {
   type CalibrationImages,
   checkCalibrationImages,
@@ -17,7 +18,7 @@ import {
   type QuantizationOptions,
   quantize,
 } from './quantization.js';
-import { type PlanStep, Session, type SessionDescription } from './session.js';
+import { Session, type SessionDescription } from './session.js';
 
 const DTYPES = ['float32', 'tf32', 'float16', 'bfloat16', 'int8'] as const;
 const MEMORY = ['auto', 'low'] as const;
@@ -25,9 +26,6 @@ export const AUTOTUNE = ['off', 'quick', 'full'] as const;
 
 export type ComputeDType = (typeof DTYPES)[number];
 export type Autotune = (typeof AUTOTUNE)[number];
-
-/** A step of an earlier session's plan, of which only the choice counts. */
-export type PlannedStep = Pick<PlanStep, 'name' | 'algorithm'>;
 
 export interface CompileOptions {
   /**
@@ -50,7 +48,11 @@ export interface CompileOptions {
    * Another algorithm gives other last bits.
    */
   readonly autotune?: Autotune | undefined;
-  /** The `plan` of an earlier session: its steps have the algorithms that they had there. For the CPU. */
+  /**
+   * The `plan` of an earlier session of the same network with the same dtype: its steps have the algorithms that they
+   * had there. For the CPU. A step that this session cannot take over is an error; those that its outputs do not need
+   * are passed over.
+   */
   readonly plan?: readonly PlannedStep[] | undefined;
   /** `low`: no algorithm that trades memory for speed. Default `auto`. */
   readonly memory?: (typeof MEMORY)[number] | undefined;
@@ -101,8 +103,8 @@ export const COMPILE_OPTIONS: readonly string[] = Object.keys(OPTION_CHECKS);
 /**
  * Compiles a model for a device. Weights that the outputs need are read now: later changes to the model do not reach
  * the session.
- * @throws ResNetError `INVALID_ARGUMENT`, `UNKNOWN_NODE`, `UNSUPPORTED` (a dtype that the device lacks),
- * `DEVICE_UNAVAILABLE`, `OUT_OF_MEMORY`; `INVALID_SHAPE` for calibration images of other channels.
+ * @throws ResNetError `INVALID_ARGUMENT`, `UNKNOWN_NODE`, `UNSUPPORTED` (a dtype that the device lacks, a
+ * `plan` where it is not the CPU), `DEVICE_UNAVAILABLE`, `OUT_OF_MEMORY`; `INVALID_SHAPE` for calibration images of other channels.
  */
 export async function compileModel(model: Compilable, options: CompileOptions = {}): Promise<Session> {
   checkCompileOptions(options);
@@ -124,6 +126,7 @@ export async function compileModel(model: Compilable, options: CompileOptions = 
   const { graph: whole, parameters, transform } = await computable(read, chosen, options);
   const outputs = [...new Set(asked.map(([, node]) => node))];
   const graph = neededGraph(whole, outputs);
+  const planned = plannedAlgorithms(plan, ids[0] ?? '', whole, graph);
   const description: SessionDescription = {
     device: ids.join(','),
     deviceReason: chosen.reason,
@@ -146,9 +149,7 @@ export async function compileModel(model: Compilable, options: CompileOptions = 
       threads,
       memory,
       autotune,
-      plan: plan.flatMap(({ name, algorithm }) =>
-        algorithm === undefined ? [] : [[name, algorithm] as const],
-      ),
+      plan: planned,
       contexts,
       ...imageSize(transform),
       niceness,
@@ -207,15 +208,6 @@ function checkCompileOptions(options: CompileOptions): void {
 function checkOutputs(outputs: unknown): void {
   if (!Array.isArray(outputs) || outputs.length === 0) {
     throw invalid('outputs', 'an array of at least one node name', outputs);
-  }
-}
-
-function checkPlan(plan: unknown): void {
-  if (!Array.isArray(plan)) throw invalid('plan', "an array of steps, as a session's plan", plan);
-  for (const [i, step] of plan.entries()) {
-    const { name, algorithm = '' } = (step ?? {}) as Partial<PlannedStep>;
-    if (typeof name === 'string' && typeof algorithm === 'string') continue;
-    throw invalid(`plan[${i}]`, 'a step with name and perhaps algorithm', step);
   }
 }
 

@@ -84,4 +84,43 @@ describe('autotune', () => {
       message: expect.stringMatching(/expected one of direct, winograd 2x2, winograd 4x4 but got fft/),
     });
   });
+
+  const refused: [what: string, code: string, message: RegExp, options: CompileOptions][] = [
+    [
+      'of another network',
+      'UNKNOWN_NODE',
+      /has a step "layer1\.0\.relu_2".* \(did you mean "layer1\.0\.relu_1"\?\): expected the plan of a session/,
+      { plan: [{ name: 'layer1.0.relu_2', algorithm: 'direct' }] },
+    ],
+    [
+      'for a step without a choice',
+      'INVALID_ARGUMENT',
+      /an algorithm for fc, but here only these steps leave a choice: layer1\.0\.relu, .*; expected the plan/,
+      { plan: [{ name: 'fc', algorithm: 'direct' }] },
+    ],
+    [
+      'for another device',
+      'UNSUPPORTED',
+      /algorithms of the CPU, and the device is "reference": leave `plan` out/,
+      { plan: [{ name: 'layer1.0.relu', algorithm: 'direct' }], device: 'reference' },
+    ],
+  ];
+  for (const [what, code, message, options] of refused) {
+    it(`refuses a plan ${what}`, async () => {
+      await expect(compiled(options)).rejects.toMatchObject({
+        code,
+        message: expect.stringMatching(message),
+      });
+    });
+  }
+
+  it('takes the plan of the whole network for a part of it', async () => {
+    const whole = await compiled({ autotune: 'quick' });
+    const part = await compileModel(model, { device: 'cpu', plan: whole.plan, outputs: ['layer1'] });
+    const choices = part.plan.filter(({ algorithm }) => algorithm !== undefined);
+    await part.close();
+    expect(choices.length).toBeGreaterThan(0);
+    expect(choices.length).toBeLessThan(whole.choices.length);
+    for (const { reason } of choices) expect(reason).toBe('the plan given');
+  });
 });

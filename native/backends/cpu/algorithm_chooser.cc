@@ -87,8 +87,9 @@ AlgorithmChoice AlgorithmChooser::Choose(const std::string& node, const Conv2dOp
   const std::vector<ConvAlgorithm> algorithms = AlgorithmsFor(op, memory_);
   if (const auto planned = planned_.find(node); planned != planned_.end()) {
     if (const auto algorithm = FindNamed(algorithms, planned->second)) return {*algorithm, "the plan given"};
-    throw Error(ErrorCode::kInvalidArgument, "the plan's algorithm for " + node + ": expected one of " +
-                                                 Listed(algorithms) + " but got " + planned->second);
+    throw Error(ErrorCode::kInvalidArgument,
+                "the plan's algorithm for " + node + ": expected one of " + Listed(algorithms) + " but got " +
+                    planned->second + "; give the plan of a session with the same network and options");
   }
   if (algorithms.size() == 1) return {algorithms[0], ""};
   if (autotune_ == Autotune::kOff) return {CheapestAlgorithm(op, y, memory_), "the cost model"};

@@ -59,6 +59,7 @@ CpuPlan::CpuPlan(Graph graph, const KernelTable& kernels, int threads, const Com
       steps_(graph_.nodes.size()),
       choices_(graph_.nodes.size()),
       step_index_(graph_.nodes.size(), 0) {
+  for (const auto& [node, algorithm] : options.plan) CheckHasAlgorithms(node);
   ThreadPool pool(threads);
   AlgorithmChooser chooser(options, kernels[DType::kFloat32].conv->isa, threads,
                            ColdTimer(pool, RoundsOf(options.autotune)));
@@ -84,6 +85,20 @@ bool CpuPlan::HasAlgorithms(NodeId id) const {
   const Node& node = graph_.nodes[id];
   return std::holds_alternative<Conv2dOp>(node.op) && !ReadsInputItself(node, 0) &&
          !WorksOnBytes(graph_, id) && !kernels_[types_[id]].tiles;
+}
+
+void CpuPlan::CheckHasAlgorithms(const std::string& name) const {
+  std::string those_that_have;
+  for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes.size()); ++id) {
+    if (!HasAlgorithms(id)) continue;
+    if (graph_.nodes[id].name == name) return;
+    those_that_have += (those_that_have.empty() ? "" : ", ") + graph_.nodes[id].name;
+  }
+  throw Error(ErrorCode::kInvalidArgument,
+              "the plan has an algorithm for " + name + ", but here only these steps leave a choice: " +
+                  (those_that_have.empty() ? "none" : those_that_have) +
+                  "; expected the plan of a session with the same network, dtype and outputs, on a machine "
+                  "with the same instruction set");
 }
 
 std::vector<StepInfo> CpuPlan::Describe() const {

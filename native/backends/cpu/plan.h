@@ -14,6 +14,7 @@ namespace resnet_native::cpu {
 class CpuPlan final : public Plan {
  public:
   // `graph` has been through the passes. Its weights are released node by node as they are packed.
+  // Throws kInvalidArgument for an entry of `options.plan` that cannot be had.
   CpuPlan(Graph graph, const KernelTable& kernels, int threads, const CompileOptions& options);
 
   const Graph& graph() const override { return graph_; }
@@ -38,6 +39,8 @@ class CpuPlan final : public Plan {
  private:
   // Whether a node's step can use one of several algorithms.
   bool HasAlgorithms(NodeId node) const;
+  // Throws for a node that is not here or leaves no choice.
+  void CheckHasAlgorithms(const std::string& node) const;
 
   Graph graph_;
   const int threads_;

@@ -168,6 +168,15 @@ TEST(CpuNetwork, DescribesAndTimesItsSteps) {
   for (double ms : step_ms) EXPECT_GT(ms, 0);
 }
 
+TEST(CpuNetwork, APlanMayOnlyNameStepsThatLeaveAChoice) {
+  const auto compile = [](const char* step) {
+    CpuBackend().Compile(SmallResNet(), {.plan = {{step, "direct"}}});
+  };
+  compile("layer1.relu_1");
+  EXPECT_EQ(CodeOf([&] { compile("fc"); }), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(CodeOf([&] { compile("layer9"); }), ErrorCode::kInvalidArgument);
+}
+
 TEST(CpuNetwork, KeepsNoWeightsBesideThePackedOnes) {
   Graph graph = SmallResNet();
   std::vector<std::weak_ptr<const void>> owners;
