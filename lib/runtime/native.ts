@@ -130,7 +130,7 @@ export interface NativeAddon {
   attach(handle: bigint): NativeSession;
   /** Of one kind, `cpu`, `cuda` or `reference`; of all if it is empty. */
   devices(kind: string): Promise<NativeDevice[]>;
-  /** Keeps `threads` CPUs busy for half a second, and holds 256 MB meanwhile. */
+  /** Keeps `threads` CPUs busy for a second, and holds 256 MB meanwhile. */
   measurePeak(threads: number): Promise<NativePeak>;
   /** Zeroed memory that sessions read in place. */
   allocate(bytes: number): ArrayBuffer;

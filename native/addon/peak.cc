@@ -12,8 +12,9 @@ constexpr int64_t kMaxThreads = 1024;
 Napi::Value ToJs(Napi::Env env, const cpu::Peak& peak) {
   Napi::Object gflops = Napi::Object::New(env);
   gflops["float32"] = Napi::Number::New(env, peak.float32_gflops);
-  Napi::Object js = Napi::Object::New(env);
+  gflops["bfloat16"] = Napi::Number::New(env, peak.bfloat16_gflops);
   gflops["int8"] = Napi::Number::New(env, peak.int8_gops);
+  Napi::Object js = Napi::Object::New(env);
   js["gflops"] = gflops;
   js["bandwidth"] = Napi::Number::New(env, peak.bandwidth);
   return js;

@@ -87,8 +87,10 @@ Peak MeasurePeak(int threads) {
   if (threads < 1) throw Error(ErrorCode::kInvalidArgument, "expected at least one thread to measure");
   ThreadPool pool(threads);
   const KernelTable kernels(FeaturesFor(SelectIsa()));
+  const KernelSet& bfloat16 = kernels[DType::kBfloat16];
   const KernelSet& int8 = kernels[DType::kInt8];
   return {MeasureGflops(*kernels[DType::kFloat32].peak, pool),
+          MeasureGflops(bfloat16.tiles ? bfloat16.tiles->peak : *bfloat16.peak, pool),
           int8.tiles ? MeasureGflops(int8.tiles->peak, pool) : MeasureInt8Gops(*int8.int8, pool),
           MeasureBandwidth(pool)};
 }

@@ -102,8 +102,9 @@ struct TileConv {
   bool float_y;  // y is float whatever the data type is
 };
 
-// What measures the peak: multiply-adds in registers, on a factor in values[0]. What could be optimised away
-// leaves its sum there. `values` has room for a vector of any row.
+// What measures the peak: multiply-adds in registers, on a factor of the data type in values[0] (of bfloat16
+// a pair). What could be optimised away leaves its sum there, as floats. `values` has room for a vector of
+// any row.
 struct PeakKernels {
   int64_t flops_per_round;
   void (*multiply_add)(int64_t rounds, float* values);

@@ -18,7 +18,7 @@ constexpr KernelsOfRow MakeKernels() {
           kWinogradKernels<Storage>,
           kPoolKernels<Storage>,
           kElementwiseKernels<Storage>,
-          kPeakKernels<typename Dot::Simd>};
+          kPeakKernels<Dot>};
 }
 
 }  // namespace
