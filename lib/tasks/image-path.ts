@@ -32,7 +32,7 @@ export interface ImageTaskOptions extends Omit<CompileOptions, 'outputs'> {
   /**
    * Where plain JPEGs are decoded and resized. `host` (the default): as Pillow does, byte for byte. `device`: by nvJPEG on
    * the session's GPU, whose pixels differ by a few levels; what it cannot decode, the host does. Not with a `transform`
-   * that is a function.
+   * that is a function. How exactly they are decoded on the host is `transform: { decode: 'exact' | 'fast' }`.
    */
   readonly decode?: (typeof DECODE)[number] | undefined;
 }
@@ -189,7 +189,7 @@ export async function createImagePath(
   options: ImageTaskOptions & Pick<CompileOptions, 'outputs'>,
 ): Promise<ImagePath> {
   const { transform: wanted, decode = 'host', niceness = NICENESS_BESIDE_EVENT_LOOP, ...others } = options;
-  checkOneOf('decode', decode, DECODE);
+  checkDecode(decode);
   if (decode === 'device' && typeof wanted === 'function') {
     throw invalid('transform', "options, with `decode: 'device'`, and no function", wanted);
   }
@@ -207,6 +207,11 @@ export async function createImagePath(
     throw error;
   }
   return new ImagePath(session, read.transform);
+}
+
+function checkDecode(place: unknown): void {
+  if (place !== 'exact' && place !== 'fast') checkOneOf('decode', place, DECODE);
+  else throw invalid('decode', `"host" or "device" (or \`transform: { decode: "${place}" }\`)`, place);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { ResNetError } from '../errors.js';
-import { checkInteger, checkOneOf, checkOptions } from '../is.js';
+import { checkInteger, checkOneOf, checkOptions, invalid } from '../is.js';
 import { type NativeAddon, type NativeCropGeometry, native } from '../runtime/native.js';
 import { Tensor } from '../tensor.js';
 import {
@@ -14,6 +14,7 @@ import { jpegFrame } from './headers.js';
 import { checkedImageTransform, IMAGENET_TRANSFORM, type ImageTransform } from './image-transform.js';
 import { type EncodedImage, readImage } from './source.js';
 
+/** How JPEGs are decoded. Where they are is `decode` of a classifier or extractor, beside its `transform`. */
 export type DecodeMode = 'exact' | 'fast';
 
 export interface ClassificationOptions {
@@ -29,6 +30,7 @@ export interface ClassificationOptions {
    * 'exact' (default): what torchvision gives on a PIL image, byte for byte. 'fast': the decoder brings JPEGs whose
    * shorter side is over 4 times `resizeSize` down to twice `resizeSize`; a 12-megapixel photograph decodes in a third of
    * the time, and pixels differ by 1 level of 255 on average (2 where `resizeSize` is under 50), by 30 at edges.
+   * Not to be mixed up with `decode` of `createClassifier`, which says where: on the host or the device.
    */
   readonly decode?: DecodeMode;
   /** Larger pictures are refused. Default: 178,956,970, as Pillow. */
@@ -103,9 +105,15 @@ function checkedSettings(options: ClassificationOptions): Settings {
   const transform = { ...IMAGENET_TRANSFORM, ...withoutUndefined(given) };
   return {
     ...checkedImageTransform(transform, RGB),
-    decode: checkOneOf('decode', decode, ['exact', 'fast']),
+    decode: checkDecodeMode(decode),
     maxPixels: checkInteger('maxPixels', maxPixels, 1),
   };
+}
+
+function checkDecodeMode(mode: unknown): DecodeMode {
+  if (mode !== 'host' && mode !== 'device') return checkOneOf('decode', mode, ['exact', 'fast']);
+  const elsewhere = 'where images are decoded is an option of createClassifier, beside `transform`';
+  throw invalid('decode', `"exact" or "fast" (${elsewhere})`, mode);
 }
 
 function withoutUndefined<T extends object>(object: T): Partial<T> {

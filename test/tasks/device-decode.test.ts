@@ -110,6 +110,11 @@ test('the CPU decodes on the host only, and says so', async () => {
 test('options that cannot be', async () => {
   const options = { device: 'cpu', decode: 'gpu' } as unknown as { device: string };
   await expect(createClassifier(network(), options)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  const how = { device: 'cpu', decode: 'fast' } as unknown as { device: string };
+  await expect(createClassifier(network(), how)).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+    message: expect.stringMatching(/"host" or "device" \(or `transform: \{ decode: "fast" \}`\) for decode/),
+  });
   const own = Object.assign(async () => Promise.reject(), network().transform) as never;
   await expect(createClassifier(network(), { decode: 'device', transform: own })).rejects.toMatchObject({
     code: 'INVALID_ARGUMENT',

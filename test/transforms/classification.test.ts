@@ -74,6 +74,7 @@ describe('the transform as data', () => {
     [{ mean: [0.5, Number.NaN, 0.5] }, /mean/],
     [{ std: [0, 1, 1] }, /3 positive numbers .* for std/],
     [{ decode: 'fats' }, /did you mean "fast"/],
+    [{ decode: 'device' }, /"exact" or "fast" \(where .* createClassifier, beside `transform`\)/],
     [{ maxPixels: 0 }, /maxPixels/],
     [null, /options/],
   ])('%o is refused', (options, message) => {
