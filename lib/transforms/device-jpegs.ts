@@ -1,3 +1,4 @@
+import { ResNetError } from '../errors.js';
 import { type NativeCropGeometry, type NativeJpeg, native } from '../runtime/native.js';
 import type { DecodeJpeg } from './classification.js';
 
@@ -10,7 +11,8 @@ interface Waiting extends NativeJpeg {
 const MOST_TOGETHER = 64;
 
 /**
- * JPEGs decoded and resized on a device. Files that come while it is busy go there together.
+ * JPEGs decoded and resized on a device. Files that come while it is busy go there together; those for which memory is
+ * wanting, the host takes.
  * @throws ResNetError `DEVICE_UNAVAILABLE`, naming what is missing, or `UNSUPPORTED` where the device decodes nothing.
  */
 export async function jpegsOn(device: string): Promise<DecodeJpeg> {
@@ -30,7 +32,8 @@ export async function jpegsOn(device: string): Promise<DecodeJpeg> {
           resolve(crops[i] ?? null);
         });
       } catch (error) {
-        for (const { reject } of batch) reject(error);
+        const outOfMemory = error instanceof ResNetError && error.code === 'OUT_OF_MEMORY';
+        for (const { resolve, reject } of batch) outOfMemory ? resolve(null) : reject(error);
       }
     }
     busy = false;
