@@ -18,7 +18,7 @@ import { withTransform } from '../tasks/image-path.js';
 import { chooseModel, readLabels } from './choose-model.js';
 import { addModelOptions, type ModelOptions, taskOptions } from './model-options.js';
 import { Progress } from './progress.js';
-import { percent, printable } from './text.js';
+import { percent, printable, unreadText } from './text.js';
 import { integer, wrongUsage } from './usage.js';
 
 const EXAMPLES = `
@@ -127,7 +127,8 @@ function calibrationOptions(model: Model, options: ExtractCommandOptions, signal
   if (calibration === undefined) return {};
   if (dtype !== 'int8') throw wrongUsage('--calibration goes with --dtype int8');
   const { transform } = withTransform(model, taskOptions(options).transform);
-  return { calibration: calibrationImages(calibration, transform, CALIBRATION_IMAGES, signal) };
+  const onErrors = (count: number, last: Error) => console.error(unreadText(count, last));
+  return { calibration: calibrationImages(calibration, transform, { signal, onErrors }) };
 }
 
 function checkedOut({ out }: ExtractCommandOptions): string {

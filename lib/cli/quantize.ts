@@ -14,7 +14,7 @@ import { saveSafetensors } from '../weights/save.js';
 import { chooseModel, readLabels } from './choose-model.js';
 import { addModelOptions, type ModelOptions, taskOptions } from './model-options.js';
 import { Progress } from './progress.js';
-import { stylesFor, widthOf } from './text.js';
+import { stylesFor, unreadText, widthOf } from './text.js';
 import { integer, wrongUsage } from './usage.js';
 
 const EXAMPLES = `
@@ -24,12 +24,13 @@ Examples:
   resnet-native classify cat.jpg --weights resnet50-int8.safetensors --dtype int8
 
 The images should be like those that the network will see; a few dozen to a few hundred are enough. They are resized
-and cropped as the weights want it (or as --resize and --crop say). The file holds int8 weights and a scale for every
-value, and needs no calibration when it is loaded.
+and cropped as the weights want it (or as --resize and --crop say). Those that cannot be read are left out, with a
+warning; if they are more than half, that is an error. The file holds int8 weights and a scale for every value, and
+needs no calibration when it is loaded.
 
 --report compares int8 with float32 layer by layer, on some of the images: the signal-to-noise ratio of each value in
 decibels (20 is an error of a tenth, 40 of a hundredth). With --json it is printed as one JSON object,
-{"out", "images", "layers": [{"name", "decibels"}]}.`;
+{"out", "images", "errors", "layers": [{"name", "decibels"}]}.`;
 
 interface QuantizeCommandOptions extends ModelOptions {
   readonly calibration: string;
@@ -78,8 +79,17 @@ async function quantize(options: QuantizeCommandOptions, signal: AbortSignal): P
   const progress = new Progress('images');
   const sample: Tensor[] = [];
   let images = 0;
+  let errors = 0;
   const transform = classification(model.transform);
-  const batches = calibrationImages(options.calibration, transform, options.images, signal);
+  const batches = calibrationImages(options.calibration, transform, {
+    limit: options.images,
+    signal,
+    onErrors: (count, last) => {
+      errors = count;
+      progress.clear();
+      console.error(unreadText(count, last));
+    },
+  });
   const quantized = await quantizeModel(model, keepFirst(batches, sample), {
     ...quantizationOptions(options),
     device: device === 'auto' ? undefined : device,
@@ -94,7 +104,7 @@ async function quantize(options: QuantizeCommandOptions, signal: AbortSignal): P
   const layers = options.report
     ? await measureNoise(model, quantized, sample, { device, threads })
     : undefined;
-  const result = { out: options.out, images, ...(layers && { layers }) };
+  const result = { out: options.out, images, errors, ...(layers && { layers }) };
   process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : text(options.out, images, layers));
 }
 

@@ -5,6 +5,12 @@ export function printable(text: string): string {
   return text.replaceAll(/\p{Cc}/gu, '\ufffd');
 }
 
+/** That so many calibration images were left out. The last one's message may hold a file's name. */
+export function unreadText(count: number, last: Error): string {
+  const were = count === 1 ? '1 calibration image was' : `${count} calibration images were`;
+  return `warning: ${were} left out, which cannot be read; the last: ${printable(last.message)}`;
+}
+
 /** `part` of 1 as `12.3%`, always six wide. */
 export function percent(part: number): string {
   return `${(100 * part).toFixed(1)}%`.padStart(6);

@@ -1,6 +1,6 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { access, copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createClassifier, loadModel } from '../../lib/index.js';
 import { DIGITS_MODEL, digitOf, HELD_OUT } from '../tasks/digits.js';
@@ -73,6 +73,43 @@ test('--report tells the noise of each layer', async () => {
   const { stdout: table } = await runCli(...args);
   expect(table).toMatch(/^layer +signal to noise$/m);
   expect(table).toMatch(/^layer1\.0\.relu +\d+\.\d dB$/m);
+});
+
+describe('calibration images that cannot be read', () => {
+  /** A folder with the first `good` held-out digits, and `damaged` files that are no pictures. */
+  async function pictures(good: number, damaged: number): Promise<string> {
+    const made = await mkdtemp(join(folder, 'pictures-'));
+    for (const path of HELD_OUT.slice(0, good)) await copyFile(path, join(made, basename(path)));
+    for (let i = 0; i < damaged; i++) await writeFile(join(made, `0000-damaged-${i}.png`), 'no picture');
+    return made;
+  }
+
+  test('are left out, with a warning', async () => {
+    const quantize = async (name: string, damaged: number) => {
+      const calibration = await pictures(9, damaged);
+      const finished = await runCli('quantize', '--calibration', calibration, '--out', out(name), '--json');
+      return { ...finished, file: await readFile(out(name)) };
+    };
+    const [whole, spoilt] = [await quantize('whole.safetensors', 0), await quantize('spoilt.safetensors', 2)];
+    expect(spoilt.code).toBe(0);
+    expect(JSON.parse(spoilt.stdout)).toMatchObject({ images: 9, errors: 2 });
+    expect(spoilt.stderr).toMatch(
+      /warning: 2 calibration images were left out, which cannot be read; the last: .*0000-damaged-1\.png/,
+    );
+    expect(JSON.parse(whole.stdout)).toMatchObject({ images: 9, errors: 0 });
+    expect(whole.stderr).not.toContain('warning');
+    expect(spoilt.file.equals(whole.file)).toBe(true);
+  });
+
+  test('are too many when they are more than half', async () => {
+    const args = ['--calibration', await pictures(2, 3), '--out', out('bad.safetensors')];
+    const { code, stderr } = await runCli('quantize', ...args);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /3 of 5 calibration images could not be read, .*: give pictures like .*0000-damaged-2/,
+    );
+    await expect(access(out('bad.safetensors'))).rejects.toThrow();
+  });
 });
 
 describe('refuses', () => {

@@ -109,7 +109,7 @@ describe('other dtypes', () => {
   const files = () => readdirSync(images).map((name) => join(images, name));
   /** Held-out digits that are not among the images. */
   const calibration = (count: number) =>
-    calibrationImages(HELD_OUT.slice(COUNT, COUNT + count), classification(model.transform), count);
+    calibrationImages(HELD_OUT.slice(COUNT, COUNT + count), classification(model.transform));
 
   test('bfloat16 gives the rows of session.run', async () => {
     const out = newOut();
