@@ -1,6 +1,7 @@
 #include "native/choice_file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -20,13 +21,35 @@ std::string Fingerprint(const std::string& text) {
   return digits;
 }
 
-// Whole or not at all, where the system appends atomically; a line torn by a full disk is skipped by Load.
-void Write(const std::string& path, int flags, const std::string& text) {
-  const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0644);
-  if (file < 0) return;
-  [[maybe_unused]] const ssize_t written = write(file, text.data(), text.size());
-  close(file);
-}
+// A file that this process alone writes to while the object lives; not open where that cannot be had.
+class LockedFile {
+ public:
+  explicit LockedFile(const std::string& path)
+      : file_(open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644)) {
+    if (file_ < 0 || flock(file_, LOCK_EX) == 0) return;
+    close(file_);
+    file_ = -1;
+  }
+  ~LockedFile() {
+    if (file_ >= 0) close(file_);  // which unlocks it
+  }
+  LockedFile(const LockedFile&) = delete;
+  LockedFile& operator=(const LockedFile&) = delete;
+
+  bool is_open() const { return file_ >= 0; }
+  bool BeginsWith(const std::string& text) const {
+    std::string begin(text.size(), '\0');
+    return pread(file_, begin.data(), begin.size(), 0) == static_cast<ssize_t>(text.size()) && begin == text;
+  }
+  bool Empty() const { return ftruncate(file_, 0) == 0; }
+  // A line torn by a full disk is skipped by Load.
+  void Append(const std::string& text) const {
+    [[maybe_unused]] const ssize_t written = write(file_, text.data(), text.size());
+  }
+
+ private:
+  int file_;
+};
 
 }  // namespace
 
@@ -42,9 +65,9 @@ void ChoiceFile::Load() {
   std::ifstream file(path_);
   if (!file) return;
   std::string line;
-  if (!std::getline(file, line) || line != header_) {
+  if (!std::getline(file, line)) return;  // it is just being made
+  if (line != header_) {
     problem_ = path_ + " is no list of choices for this machine";
-    replace_ = true;
     return;
   }
   for (int number = 2; std::getline(file, line); ++number) {
@@ -71,11 +94,17 @@ void ChoiceFile::Remember(const std::string& key, const std::string& choice, dou
   if (path_.empty()) return;
   std::error_code ignored;
   std::filesystem::create_directories(std::filesystem::path(path_).parent_path(), ignored);
-  if (replace_ || !std::filesystem::exists(path_, ignored)) Write(path_, O_TRUNC, header_ + '\n');
-  replace_ = false;
   char time[32];
   std::snprintf(time, sizeof(time), "%.5f ms .", milliseconds);
-  Write(path_, O_APPEND, key + '\t' + choice + '\t' + time + '\n');
+  const std::string header = header_ + '\n', entry = key + '\t' + choice + '\t' + time + '\n';
+  const LockedFile file(path_);
+  if (!file.is_open()) return;
+  // Looked at under the lock: another process may have begun the list since this one looked.
+  if (file.BeginsWith(header)) {
+    file.Append(entry);
+  } else if (file.Empty()) {
+    file.Append(header + entry);
+  }
 }
 
 }  // namespace resnet_native

@@ -8,8 +8,8 @@
 namespace resnet_native {
 
 // What measuring chose on this machine, remembered in a file so that only the first compile measures. One
-// line a choice, appended in one write; what several processes add is all kept, and the last one counts. A
-// file that cannot be read or written costs the measuring again, and nothing else. Thread-safe.
+// line a choice, appended under the file's lock; what several processes add is all kept, and the last one
+// counts. A file that cannot be read or written costs the measuring again, and nothing else. Thread-safe.
 class ChoiceFile {
  public:
   // `machine`: one line of all that a choice depends on beside its key; its file in `folder` begins with it,
@@ -30,7 +30,6 @@ class ChoiceFile {
 
   const std::string header_;
   std::string path_, problem_;
-  bool replace_ = false;  // the file is no such list
   mutable std::mutex mutex_;
   std::map<std::string, std::string> choices_;
 };

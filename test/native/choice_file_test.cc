@@ -4,6 +4,10 @@
 
 #include <filesystem>
 #include <fstream>
+#include <latch>
+#include <string>
+#include <thread>
+#include <vector>
 
 namespace resnet_native {
 namespace {
@@ -60,6 +64,37 @@ TEST_F(ChoiceFileTest, ReplacesWhatIsNoList) {
   file.Remember("key", "choice", 1);
   EXPECT_EQ(Open().Find("key"), "choice");
   EXPECT_EQ(Open().problem(), "");
+}
+
+TEST_F(ChoiceFileTest, WhatIsNoListIsReplacedByTheFirstWriterOnly) {
+  std::filesystem::create_directories(folder_);
+  Append("not a list\n");
+  ChoiceFile first = Open(), second = Open();
+  first.Remember("first", "choice", 1);
+  second.Remember("second", "choice", 1);
+  EXPECT_EQ(Open().Find("first"), "choice");
+  EXPECT_EQ(Open().Find("second"), "choice");
+}
+
+TEST_F(ChoiceFileTest, FirstWritersAtOnceLoseNothing) {
+  constexpr int kWriters = 8, kRounds = 50;
+  for (int round = 0; round < kRounds; ++round) {
+    std::filesystem::remove_all(folder_);
+    std::latch start(kWriters);
+    std::vector<std::thread> writers;
+    for (int i = 0; i < kWriters; ++i) {
+      writers.emplace_back([&, i] {
+        ChoiceFile file = Open();
+        start.arrive_and_wait();
+        file.Remember("key " + std::to_string(i), "choice", 1);
+      });
+    }
+    for (std::thread& writer : writers) writer.join();
+    for (int i = 0; i < kWriters; ++i) {
+      ASSERT_EQ(Open().Find("key " + std::to_string(i)), "choice") << "round " << round;
+    }
+    ASSERT_EQ(Open().problem(), "");
+  }
 }
 
 TEST_F(ChoiceFileTest, AFolderThatCannotBeMadeCostsOnlyTheFile) {
