@@ -38,11 +38,21 @@ afterAll(() => classifier.close());
 
 /** Of each thread of this process, as Linux tells it. */
 function nicenesses(): number[] {
-  return readdirSync('/proc/self/task').map((thread) => {
-    const stat = readFileSync(`/proc/self/task/${thread}/stat`, 'utf8');
+  return readdirSync('/proc/self/task').flatMap((thread) => {
+    const stat = statOf(thread);
     // The fields behind the name in brackets, which may hold anything; the niceness is the 19th of all.
-    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]);
+    return stat === undefined ? [] : Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]);
   });
+}
+
+/** Undefined: the thread has ended since it was listed. */
+function statOf(thread: string): string | undefined {
+  try {
+    return readFileSync(`/proc/self/task/${thread}/stat`, 'utf8');
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
+  }
 }
 
 test.skipIf(process.platform !== 'linux')('computing gives way to the event loop', async () => {
