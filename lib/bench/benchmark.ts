@@ -5,7 +5,7 @@ import { native } from '../runtime/native.js';
 import { measureCell } from './measure.js';
 import { NetworkFiles } from './network-files.js';
 import { benchNetworkNames } from './networks.js';
-import { findPeer, PEERS, type PeerName } from './peers.js';
+import { findPeer, PEERS, type PeerName, takesOnnx } from './peers.js';
 import { provenanceOf } from './provenance.js';
 import { type Cell, type CellKey, FORMAT, type Results, VERSION } from './results.js';
 
@@ -55,7 +55,7 @@ export async function benchmark(options: BenchOptions, { signal, onCell }: Bench
   const settings = { threads, seconds, rounds, ...(autotune !== undefined && { autotune }) };
   const peak = { threads, ...(await native().measurePeak(threads)) };
   const peers = options.peers.map((name) => findPeer(name, options.python));
-  const withOnnx = peers.some((peer) => !('reason' in peer));
+  const withOnnx = peers.some((peer) => !('reason' in peer) && takesOnnx(peer.engine));
   const cells: Cell[] = [];
   for (const arch of options.archs) {
     await using files = await NetworkFiles.write(arch, withOnnx, { python: options.python });

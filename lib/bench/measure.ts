@@ -2,7 +2,7 @@ import { ResNetError } from '../errors.js';
 import { networkMacs, stepCosts } from './costs.js';
 import { type EngineCommand, EngineProcess } from './engine-process.js';
 import type { NetworkFiles } from './network-files.js';
-import { type FoundEngine, OWN, ownEngine, whyNotComparable } from './peers.js';
+import { type FoundEngine, OWN, ownEngine, takesOnnx, whyNotComparable } from './peers.js';
 import type { LoadAnswer } from './protocol.js';
 import type { Cell, CellKey, LayerTime, Measurement, Peak, Settings, Skipped, Summary } from './results.js';
 import { centredError, median, percentile, relativeDifference, spread } from './statistics.js';
@@ -103,7 +103,7 @@ async function start(command: EngineCommand, request: CellRequest): Promise<Cont
   const { key, files, settings, signal } = request;
   const shape = inputShape(request, key.batch);
   const { safetensors, onnx, onnxMissing } = await files.for(key.dtype);
-  if (command.engine !== OWN && command.engine !== 'torch' && onnxMissing !== undefined) {
+  if (takesOnnx(command.engine) && onnxMissing !== undefined) {
     throw new ResNetError('UNSUPPORTED', onnxMissing);
   }
   const process = new EngineProcess(command, signal);
@@ -118,7 +118,7 @@ async function start(command: EngineCommand, request: CellRequest): Promise<Cont
       device: key.device,
       dtype: key.dtype,
       threads: settings.threads,
-      autotune: settings.autotune,
+      autotune: command.autotune ?? settings.autotune,
     });
     if (!loaded.logits.every(Number.isFinite)) {
       throw new ResNetError('INTERNAL', `${command.engine}: its logits are not finite numbers`);

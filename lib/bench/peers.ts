@@ -8,13 +8,17 @@ import type { CellKey } from './results.js';
 // The engines that a benchmark runs, and where they are found. Peers are looked for at run time only.
 
 export const OWN = 'resnet-native';
-export const PEERS = ['onnxruntime', 'openvino', 'torch'] as const;
+/** Our own sessions that measure their algorithms take turns with those that do not, as peers do. */
+const AUTOTUNED = { 'autotune-quick': 'quick', 'autotune-full': 'full' } as const;
+export const PEERS = ['onnxruntime', 'openvino', 'torch', 'autotune-quick', 'autotune-full'] as const;
 
 /** What each is measured in. */
 const PEER_DTYPES: Readonly<Record<PeerName, readonly string[]>> = {
   onnxruntime: ['float32', 'int8'],
   openvino: ['float32', 'bfloat16', 'int8'],
   torch: ['float32', 'bfloat16'],
+  'autotune-quick': ['float32', 'bfloat16', 'int8'],
+  'autotune-full': ['float32', 'bfloat16', 'int8'],
 };
 
 export type PeerName = (typeof PEERS)[number];
@@ -41,6 +45,7 @@ export function findPeer(
   folders: readonly string[] = ONNXRUNTIME_FOLDERS,
 ): FoundEngine {
   if (name === 'onnxruntime') return findOnnxRuntime(folders);
+  if (isAutotuned(name)) return { ...ownEngine(), engine: name, autotune: AUTOTUNED[name] };
   if (python === undefined)
     return { engine: name, reason: 'it runs in Python: point --python at one that has it' };
   const script = join(PEERS_FOLDER, 'peer.py');
@@ -58,6 +63,15 @@ function findOnnxRuntime(folders: readonly string[]): FoundEngine {
   }
   const install = 'npm install --ignore-scripts in bench/peers (or in the folder that you are in) gets it';
   return { engine, reason: `onnxruntime-node is not installed: ${install}` };
+}
+
+function isAutotuned(name: string): name is keyof typeof AUTOTUNED {
+  return Object.hasOwn(AUTOTUNED, name);
+}
+
+/** Whether an engine, ours or a peer, loads the ONNX file of a network. */
+export function takesOnnx(engine: string): boolean {
+  return engine === 'onnxruntime' || engine === 'openvino';
 }
 
 /** The path of onnxruntime-node's entry, from the first of the folders that has it. */

@@ -23,7 +23,9 @@ Examples:
   resnet-native bench --compare results.json
 
 Networks: ${benchNetworkNames().join(', ')}. Their weights are random; none are downloaded.
-Peers are measured beside this package where they are installed, in processes of their own, in turn.`;
+Peers are measured beside this package where they are installed, in processes of their own, in turn. The peers
+autotune-quick and autotune-full are this package with --autotune; their load includes what they measure, unless it was
+kept from before (RESNET_NATIVE_HOME says where).`;
 
 interface BenchCommandOptions {
   readonly arch: readonly string[];

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { findPeer, whyNotComparable } from '../../lib/bench/peers.js';
+import { findPeer, ownEngine, whyNotComparable } from '../../lib/bench/peers.js';
 import { makeCell } from './make-results.js';
 
 let folder: string;
@@ -28,6 +28,14 @@ describe('findPeer', () => {
       file: process.execPath,
       args: [expect.any(String), join(installed, 'index.js')],
     });
+  });
+
+  test.each([
+    ['autotune-quick', 'quick'],
+    ['autotune-full', 'full'],
+  ] as const)('%s is this package', (name, autotune) => {
+    const { file, args } = ownEngine();
+    expect(findPeer(name, undefined)).toEqual({ engine: name, file, args, autotune });
   });
 
   test.each(['openvino', 'torch'] as const)('%s needs a Python', (name) => {
