@@ -313,6 +313,42 @@ TEST_P(Convolutions, ResidualAndRelu) {
   }
 }
 
+// Also through a ReLU that a library fuses, whose own maximum may prefer a number. How far beyond what it
+// feeds a NaN reaches is the algorithm's: only the images beside its own are out of its reach.
+TEST_P(Convolutions, NaNGoesThroughRelu) {
+  constexpr int64_t kN = 2, kH = 7, kW = 6, kAtH = 3, kAtW = 4;
+  constexpr int kIn = 32, kOut = 64;
+  for (const DType dtype : kConvTypes) {
+    for (const int kernel : {1, 3}) {
+      for (const bool in_residual : {false, true}) {
+        const Convolution op{dtype,       kN,  kH, kW, kIn, kOut, 1, Square(kernel, 1, kernel / 2),
+                             in_residual, true};
+        SCOPED_TRACE(ToString(op));
+        OperandData data = MakeConv(op).data;
+        std::vector<uint8_t>& spoilt = in_residual ? data.residual : data.x;
+        std::vector<float> values = Decode(dtype, spoilt);
+        const int channels = in_residual ? kOut : kIn;
+        values[(kAtH * kW + kAtW) * channels + 5] = std::nanf("");
+        spoilt = Encode(dtype, values);
+        data.y_bytes = op.OutShape().elements() * ElementSize(dtype);
+        const int reach = in_residual ? 0 : kernel / 2;
+        for (const Result& result : executor().Run(op, data)) {
+          SCOPED_TRACE(result.candidate);
+          const std::vector<float> y = Decode(dtype, result.y);
+          for (int64_t h = kAtH - reach; h <= kAtH + reach; ++h) {
+            for (int64_t w = kAtW - reach; w <= kAtW + reach; ++w) {
+              for (int k = in_residual ? 5 : 0; k < (in_residual ? 6 : kOut); ++k) {
+                ASSERT_TRUE(std::isnan(y[(h * kW + w) * kOut + k])) << h << ", " << w << ", " << k;
+              }
+            }
+          }
+          for (size_t i = kH * kW * kOut; i < y.size(); ++i) ASSERT_FALSE(std::isnan(y[i])) << i;
+        }
+      }
+    }
+  }
+}
+
 TEST_P(Convolutions, GroupsAndOddChannels) {
   for (const DType dtype : kConvTypes) {
     ExpectConv({dtype, 1, 6, 5, 32, 32, 4, Square(3, 1, 1), true, true});
