@@ -18,6 +18,8 @@ const char* ErrorCodeName(ErrorCode code) {
       return "DEVICE_LOST";
     case ErrorCode::kOutOfMemory:
       return "OUT_OF_MEMORY";
+    case ErrorCode::kFile:
+      return "FILE";
     case ErrorCode::kSessionClosed:
       return "SESSION_CLOSED";
     case ErrorCode::kAborted:

@@ -14,6 +14,7 @@ enum class ErrorCode {
   kDeviceUnavailable,
   kDeviceLost,
   kOutOfMemory,
+  kFile,
   kSessionClosed,
   kAborted,
   kInternal,

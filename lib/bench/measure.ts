@@ -119,6 +119,7 @@ async function start(command: EngineCommand, request: CellRequest): Promise<Cont
       dtype: key.dtype,
       threads: settings.threads,
       autotune: command.autotune ?? settings.autotune,
+      memory: settings.memory,
     });
     if (!loaded.logits.every(Number.isFinite)) {
       throw new ResNetError('INTERNAL', `${command.engine}: its logits are not finite numbers`);

@@ -1,20 +1,19 @@
-import { loadModel } from '../models/load.js';
-import { type Autotune, type ComputeDType, compileModel } from '../runtime/compile.js';
-import type { Session } from '../runtime/session.js';
-import { Tensor } from '../tensor.js';
+import { type Autotune, type ComputeDType, loadModel, type Session, Tensor } from '../index.js';
+import type { Memory } from '../runtime/compile.js';
 import { type LoadedNetwork, serveEngine } from './engine-loop.js';
 import type { LoadRequest, ProfileAnswer } from './protocol.js';
 import { median } from './statistics.js';
 import { ownVersion } from './versions.js';
 
-// The process that holds this package while it is measured.
+// The process that holds this package while it is measured, as those have it who import it.
 
 async function load(request: LoadRequest, input: Float32Array): Promise<LoadedNetwork> {
   const { device, threads, shape } = request;
   const model = await loadModel(request.safetensors);
   const dtype = request.dtype as ComputeDType;
   const autotune = request.autotune as Autotune | undefined;
-  const session = await compileModel(model, { device, dtype, threads, autotune, maxBatch: shape[0] });
+  const memory = request.memory as Memory | undefined;
+  const session = await model.compile({ device, dtype, threads, autotune, memory, maxBatch: shape[0] });
   const batch = Tensor.fromFloat32(input, shape);
   return {
     run: async () => (await session.run(batch)).logits?.data as Float32Array,
@@ -33,4 +32,8 @@ async function profile(session: Session, batch: Tensor, runs: number): Promise<P
   return { steps };
 }
 
-await serveEngine({ version: ownVersion(), load });
+function allocate(shape: readonly number[]): Float32Array {
+  return Tensor.allocate(shape, 'float32').data as Float32Array;
+}
+
+await serveEngine({ version: ownVersion(), load, allocate });

@@ -18,6 +18,8 @@ export interface LoadRequest {
   readonly threads: number;
   /** Ours only. */
   readonly autotune?: string | undefined;
+  /** Ours only. */
+  readonly memory?: string | undefined;
 }
 
 export interface LoadAnswer {

@@ -10,7 +10,7 @@ import { type Cell, type Results, readResults } from '../bench/results.js';
 import { cellText, layersTable, machineText, remarks, resultsTable } from '../bench/text.js';
 import { traceEvents } from '../bench/trace-events.js';
 import { ResNetError } from '../errors.js';
-import type { Autotune } from '../runtime/compile.js';
+import type { Autotune, Memory } from '../runtime/compile.js';
 import { AUTOTUNE_HELP } from './model-options.js';
 import { integer } from './usage.js';
 
@@ -35,6 +35,7 @@ interface BenchCommandOptions {
   readonly size?: number;
   readonly threads?: number;
   readonly autotune?: string;
+  readonly memory?: string;
   readonly seconds: number;
   readonly rounds: number;
   readonly peers: readonly string[];
@@ -58,6 +59,7 @@ export function addBench(program: Command, signal: AbortSignal): void {
     .option('--size <pixels>', "height and width (default: the network's usual)", integer('--size', 1))
     .option('--threads <n>', 'of the CPU (default: all there are)', integer('--threads', 1))
     .option('--autotune <mode>', AUTOTUNE_HELP)
+    .option('--memory <mode>', 'of our sessions: auto or low')
     .option('--seconds <n>', 'to measure each engine for', Number, 5)
     .option('--rounds <n>', 'in which engines take turns', integer('--rounds', 1), 5)
     .option('--peers <names>', `engines to compare with: ${PEERS.join(', ')}`, names, [])
@@ -89,7 +91,7 @@ async function bench(options: BenchCommandOptions, signal: AbortSignal): Promise
 }
 
 function benchOptions(options: BenchCommandOptions): BenchOptions {
-  const { arch, batch, dtype, device, autotune, profile, trace, peers, ...rest } = options;
+  const { arch, batch, dtype, device, autotune, memory, profile, trace, peers, ...rest } = options;
   return {
     ...rest,
     archs: arch,
@@ -97,6 +99,7 @@ function benchOptions(options: BenchCommandOptions): BenchOptions {
     dtypes: dtype,
     devices: device,
     autotune: autotune as Autotune | undefined,
+    memory: memory as Memory | undefined,
     peers: peers as readonly PeerName[],
     profile: profile !== undefined || trace !== undefined,
     command: ['resnet-native', ...process.argv.slice(2)].join(' '),

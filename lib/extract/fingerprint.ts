@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import type { Graph, GraphNode } from '../graph/graph.js';
 import { resolveNode } from '../graph/names.js';
 import { neededGraph } from '../graph/needed.js';
-import { parameterShapes } from '../graph/parameters.js';
+import { parameterShapes, readValues } from '../graph/parameters.js';
 import { serializeGraph } from '../graph/serialize.js';
 import type { Compilable } from '../runtime/compilable.js';
 import type { ClassificationTransform } from '../transforms/index.js';
@@ -52,9 +52,11 @@ function weightsHash(graph: Graph, parameters: Compilable['parameters']): string
   const nodes = graph.nodes.map(({ scale: _, ...node }) => node as GraphNode);
   const hash = createHash('sha256').update(serializeGraph({ ...graph, nodes }));
   for (const key of [...parameterShapes(graph).keys()].sort()) {
-    const data = parameters.get(key)?.data;
+    const parameter = parameters.get(key);
     hash.update(`\0${key}\0`);
-    if (data) hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    if (!parameter) continue;
+    const data = readValues(parameter);
+    hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   }
   return hash.digest('hex');
 }

@@ -2,7 +2,7 @@ import { mkdir, open, readFile, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { ResNetError } from '../errors.js';
-import { fileError } from '../weights/source.js';
+import { fileError } from '../file-error.js';
 
 /** Held by this process. A lock file alone does not tell: in containers, process numbers repeat. */
 const held = new Set<string>();

@@ -1,9 +1,9 @@
 import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ResNetError } from '../errors.js';
+import { fileError } from '../file-error.js';
 import { listLines } from '../sources/list-file.js';
 import { writeFileAtomically } from '../weights/files.js';
-import { fileError } from '../weights/source.js';
 import { differences, type Fingerprint } from './fingerprint.js';
 import { KeySet } from './key-set.js';
 import { indexFileName, type Part } from './part-writer.js';

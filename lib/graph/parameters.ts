@@ -4,6 +4,31 @@ import type { Graph, GraphNode } from './graph.js';
 export interface ParameterValues {
   readonly shape: readonly number[];
   readonly data: Float32Array | Int8Array;
+  /** Where the values are as long as they have not been read into `data`. */
+  readonly stored?: StoredValues | undefined;
+}
+
+/** Values in a file, as they would be in memory: native code reads them itself, part by part, when it packs them. */
+export interface StoredValues {
+  readonly file: {
+    readonly path: string;
+    /** Open for reading. */
+    readonly descriptor: number;
+    /** The file's size, and when it was written to last, as they were when it was opened. */
+    readonly bytes: number;
+    readonly modifiedNs: bigint;
+  };
+  readonly position: number;
+  readonly dtype: ParameterDType;
+  /** Reads them into memory, anew each time. */
+  read(): StoredData;
+}
+
+export type StoredData = Float32Array<ArrayBuffer> | Int8Array<ArrayBuffer>;
+
+/** A parameter's values for a moment: where they are still in a file, the parameter goes on without `data`. */
+export function readValues(parameter: ParameterValues): Float32Array | Int8Array {
+  return parameter.stored?.read() ?? parameter.data;
 }
 
 export type ParameterDType = 'float32' | 'int8';

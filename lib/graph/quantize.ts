@@ -1,5 +1,5 @@
 import type { Conv2dNode, Graph, GraphNode, LinearNode } from './graph.js';
-import { type ParameterValues, parameterShapes } from './parameters.js';
+import { type ParameterValues, parameterShapes, readValues } from './parameters.js';
 
 // A network in int8 is the same graph with a scale on its nodes and int8 weights under the same names. Batch norms stay
 // what they are: native code folds them into the weights' scales.
@@ -58,11 +58,12 @@ export async function quantizeNetwork(
 
 /** float32 values of a weight that may be int8. */
 export function dequantizeWeight(
-  { shape, data }: ParameterValues,
+  parameter: ParameterValues,
   scale: ParameterValues | undefined,
 ): Float32Array {
+  const data = readValues(parameter);
   if (data instanceof Float32Array) return data;
-  const each = data.length / (shape[0] as number);
+  const each = data.length / (parameter.shape[0] as number);
   return Float32Array.from(data, (value, i) => value * (scale?.data[Math.floor(i / each)] ?? 1));
 }
 
@@ -75,7 +76,9 @@ function hasWeight(node: GraphNode): node is Conv2dNode | LinearNode {
   return node.op === 'conv2d' || node.op === 'linear';
 }
 
-function quantizeWeight({ shape, data }: ParameterValues): [weight: ParameterValues, scale: ParameterValues] {
+function quantizeWeight(parameter: ParameterValues): [weight: ParameterValues, scale: ParameterValues] {
+  const { shape } = parameter;
+  const data = readValues(parameter);
   const channels = shape[0] as number;
   const each = data.length / channels;
   const values = new Int8Array(data.length);

@@ -1,12 +1,12 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ResNetError, WeightsFormatError } from '../errors.js';
+import { fileError } from '../file-error.js';
 import { resolveNode } from '../graph/names.js';
 import { neededGraph } from '../graph/needed.js';
 import { checkOptions, invalid, show } from '../is.js';
 import { adoptStateDict } from '../weights/load.js';
-import { withWeightsFile } from '../weights/read.js';
-import { fileError } from '../weights/source.js';
+import { readForModel, withWeightsFile } from '../weights/read.js';
 import type { WeightsFile } from '../weights/weights-file.js';
 import { buildArchitecture, type ResNetArchitecture } from './architecture.js';
 import { GraphModel } from './graph-model.js';
@@ -31,7 +31,7 @@ const PREFERRED_FILE = 'model.safetensors';
 /**
  * The network of a weights file, whose architecture comes from the file: from the graph or the architecture in its
  * metadata, else from names and shapes of its tensors, if they are those of a ResNet. The metadata's transform and
- * categories become the model's.
+ * categories become the model's. Large tensors are read when they are needed, as by `loadStateDict`.
  * @param fileOrFolder the path of a file, or of a folder that holds one weights file or `model.safetensors`.
  * @param options `shortcut` and `replaceStrideWithDilation` are for files without metadata: shortcuts that have no
  * parameters, and dilation, cannot be seen.
@@ -49,7 +49,7 @@ export async function loadModel(fileOrFolder: string, options: LoadModelOptions 
     const model = outputs ? endingWith(whole, outputs) : whole;
     // A graph names what it needs. A file has more where a module had some that its forward does not use.
     const names = model instanceof GraphModel ? model.parameters : file.tensors;
-    adoptStateDict(model, await file.read(new Set(names.keys())), { path });
+    adoptStateDict(model, await readForModel(file, new Set(names.keys())), { path });
     model.transform = told.transform ?? model.transform;
     model.categories = checkCategories(told.categories, whole);
     return model;

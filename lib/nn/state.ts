@@ -1,4 +1,5 @@
 import { ResNetError } from '../errors.js';
+import type { StoredValues } from '../graph/parameters.js';
 import { invalid } from '../is.js';
 import { allocateBytes } from '../runtime/memory.js';
 import { shapeSize } from '../shape.js';
@@ -16,11 +17,12 @@ export type ModuleState = Parameter | ModuleBuffer;
 
 /**
  * A tensor of a module's state. Its data is made when it is first read, so that a network whose weights are loaded
- * never pays for initial values.
+ * never pays for initial values; data that is still in a file is read then.
  */
 abstract class LazyTensor<Data extends Float32s | Int64s | Int8s> {
   readonly shape: readonly number[];
   #data: Data | undefined;
+  #stored: StoredValues | undefined;
 
   constructor(shape: readonly number[]) {
     this.shape = Object.freeze([...shape]);
@@ -37,7 +39,8 @@ abstract class LazyTensor<Data extends Float32s | Int64s | Int8s> {
   }
 
   get data(): Data {
-    this.#data ??= this.make(this.size);
+    this.#data ??= (this.#stored?.read() as Data | undefined) ?? this.make(this.size);
+    this.#stored = undefined; // whoever has the data may change it
     return this.#data;
   }
 
@@ -52,10 +55,22 @@ abstract class LazyTensor<Data extends Float32s | Int64s | Int8s> {
       throw new ResNetError('INVALID_SHAPE', `Expected ${expected} but the data has ${data.length}`);
     }
     this.#data = data;
+    this.#stored = undefined;
+  }
+
+  /** Where the values are as long as nobody has read or set them here. */
+  get stored(): StoredValues | undefined {
+    return this.#stored;
+  }
+
+  /** Takes values of the same number and dtype from a file; they are read when they are needed. */
+  set stored(stored: StoredValues | undefined) {
+    this.#stored = stored;
+    this.#data = undefined;
   }
 
   protected discard(): void {
-    this.#data = undefined;
+    this.stored = undefined;
   }
 }
 

@@ -21,10 +21,11 @@ import {
 import { Session, type SessionDescription } from './session.js';
 
 const DTYPES = ['float32', 'tf32', 'float16', 'bfloat16', 'int8'] as const;
-const MEMORY = ['auto', 'low'] as const;
+export const MEMORY = ['auto', 'low'] as const;
 export const AUTOTUNE = ['off', 'quick', 'full'] as const;
 
 export type ComputeDType = (typeof DTYPES)[number];
+export type Memory = (typeof MEMORY)[number];
 export type Autotune = (typeof AUTOTUNE)[number];
 
 export interface CompileOptions {
@@ -54,8 +55,11 @@ export interface CompileOptions {
    * are passed over.
    */
   readonly plan?: readonly PlannedStep[] | undefined;
-  /** `low`: no algorithm that trades memory for speed. Default `auto`. */
-  readonly memory?: (typeof MEMORY)[number] | undefined;
+  /**
+   * `low`: no algorithm that trades memory for speed, and on the CPU as few images of a batch at a time as keep activations
+   * small beside the weights. Default `auto`.
+   */
+  readonly memory?: Memory | undefined;
   /** How many runs may compute at once on each device. Default: the device's own number, CPU 1 and CUDA 2. */
   readonly contexts?: number | undefined;
   /**

@@ -22,7 +22,7 @@ export async function graphParameters(
     const parameter = parameters.get(key);
     if (!parameter) throw invalid('model.parameters', `a tensor named ${show(key)}`, 'none');
     named.set(key, parameter);
-    void parameter.data;
+    if (!parameter.stored) void parameter.data;
     if (performance.now() - turn < LONGEST_TURN_MS) continue;
     await setImmediate();
     turn = performance.now();

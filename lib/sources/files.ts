@@ -1,7 +1,7 @@
 import { constants, createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { ResNetError } from '../errors.js';
-import { fileError } from '../weights/source.js';
+import { fileError } from '../file-error.js';
 import { type Entry, isTarName, MAX_IMAGE_BYTES, tooLarge } from './entry.js';
 import { tarEntries } from './tar.js';
 

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { ResNetError } from '../errors.js';
+import { fileError } from '../file-error.js';
 import { invalid, show } from '../is.js';
-import { fileError } from '../weights/source.js';
 import { adapterEntries, type SourceAdapter } from './adapter.js';
 import { type Entry, isImageName, isTarName } from './entry.js';
 import { pathEntries } from './files.js';

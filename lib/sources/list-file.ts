@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { StringDecoder } from 'node:string_decoder';
 import { ResNetError } from '../errors.js';
-import { fileError } from '../weights/source.js';
+import { fileError } from '../file-error.js';
 
 const MAX_LINE = 2 ** 20;
 

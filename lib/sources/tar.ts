@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import type { Header } from 'tar-stream';
 import { ResNetError, throwIfAborted } from '../errors.js';
-import { fileError } from '../weights/source.js';
+import { fileError } from '../file-error.js';
 import type { Entry } from './entry.js';
 import { collect, isImageName, MAX_IMAGE_BYTES, tooLarge } from './entry.js';
 

@@ -1,7 +1,7 @@
 import { type Dirent, promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import { throwIfAborted } from '../errors.js';
-import { fileError } from '../weights/source.js';
+import { fileError } from '../file-error.js';
 
 /**
  * The files under a folder, depth first, by name in the order of UTF-16 code units: the same on every machine and in

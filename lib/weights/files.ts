@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { fileError } from './source.js';
+import { fileError } from '../file-error.js';
 
 /**
  * Writes a file that appears whole or not at all, even if the machine goes down: under a temporary name in the same

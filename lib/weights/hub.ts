@@ -3,7 +3,7 @@ import { access, type FileHandle, mkdir, open, rename, rm } from 'node:fs/promis
 import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { ResNetError } from '../errors.js';
-import { fileError } from './source.js';
+import { fileError } from '../file-error.js';
 
 /** Told how many bytes have come, and how many there are if the server says. */
 export type DownloadProgress = (received: number, total: number | undefined) => void;

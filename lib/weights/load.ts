@@ -1,7 +1,8 @@
 import { ResNetError } from '../errors.js';
+import type { StoredValues } from '../graph/parameters.js';
 import { checkOptions, invalid } from '../is.js';
 import { copyOf, toFloat32, toInt64 } from './convert.js';
-import { readStateDict } from './read.js';
+import { readForModel, withWeightsFile } from './read.js';
 import { checkStateTensor, type StateDict, type StateTensor } from './state-dict.js';
 
 /** A tensor of a model, live: setting `data` sets the model's. */
@@ -9,6 +10,8 @@ export interface LoadableTensor {
   readonly dtype: 'float32' | 'int64' | 'int8';
   readonly shape: readonly number[];
   data: Float32Array | BigInt64Array | Int8Array;
+  /** Takes values that are still in a file, in the place of data; only where the tensor can have its data so. */
+  stored?: StoredValues | undefined;
 }
 
 /** What weights are loaded into. */
@@ -39,8 +42,9 @@ export interface Mismatch {
  * Puts the tensors of a file or of a state dict into a model. All dtypes are converted to the model's: float32, and
  * int64 for the counters of batch norms; int8 weights are only loaded into int8. Sessions compiled before keep the weights they were compiled with.
  *
- * Batch norms' `num_batches_tracked` may be absent on either side, as in files of torch before 0.4.1. A file's data
- * is taken over without a copy; a state dict's is copied.
+ * Batch norms' `num_batches_tracked` may be absent on either side, as in files of torch before 0.4.1. Of a file the
+ * large tensors are read when they are needed, by `compile` or by whoever reads their data: the file stays open, and
+ * must not be written to meanwhile (another may take its place). A state dict's data is copied.
  * @param options.strict default true: anything missing, unexpected or of another shape is an error, and then nothing in
  * the model has changed. With false, what fits is loaded and the report tells of the rest.
  * @throws ResNetError `STATE_DICT_MISMATCH`; `FILE`, `WEIGHTS_FORMAT` and `INVALID_ARGUMENT` as `readStateDict`.
@@ -56,8 +60,10 @@ export async function loadStateDict(
   if (typeof strict !== 'boolean') throw invalid('strict', 'true or false', strict);
 
   if (!(source instanceof Map)) {
-    const state = await readStateDict(source);
-    return adoptStateDict(model, state, { strict, path: typeof source === 'string' ? source : 'The file' });
+    const path = typeof source === 'string' ? source : 'The file';
+    return withWeightsFile(source, async (file) => {
+      return adoptStateDict(model, await readForModel(file, new Set(file.tensors.keys())), { strict, path });
+    });
   }
   for (const [key, tensor] of source) checkStateTensor(key, tensor);
   return fill(model, source, { strict, path: undefined, copy: true });
@@ -89,11 +95,21 @@ function fill(model: LoadableModel, state: StateDict, { strict, path, copy }: Fi
   const report = compare(targets, state);
   if (strict && !fits(report)) throw mismatchError(report, path);
   // All conversions come before the first change: memory may run out on the way.
-  const converted = report.loaded.map((key) => {
+  const changes = report.loaded.map((key) => {
     const target = targets.get(key) as LoadableTensor;
-    return { target, data: dataFor(key, target, state.get(key) as StateTensor, copy) };
+    const tensor = state.get(key) as StateTensor;
+    const { stored } = tensor;
+    if (stored && 'stored' in target && stored.dtype === target.dtype) {
+      return () => {
+        target.stored = stored;
+      };
+    }
+    const data = dataFor(key, target, tensor, copy);
+    return () => {
+      target.data = data;
+    };
   });
-  for (const { target, data } of converted) target.data = data;
+  for (const change of changes) change();
   return report;
 }
 

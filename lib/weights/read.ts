@@ -2,7 +2,7 @@ import { WeightsFormatError } from '../errors.js';
 import { type Metadata, openSafetensors, readSafetensorsMetadata } from './safetensors.js';
 import { SNIFF_BYTES, sniff } from './sniff.js';
 import { type ByteSource, openSource } from './source.js';
-import type { StateDict } from './state-dict.js';
+import type { StateDict, StateTensor } from './state-dict.js';
 import type { WeightsFile } from './weights-file.js';
 
 /**
@@ -21,6 +21,17 @@ import type { WeightsFile } from './weights-file.js';
  */
 export function readStateDict(file: string | Uint8Array): Promise<StateDict> {
   return withWeightsFile(file, ({ tensors, read }) => read(new Set(tensors.keys())));
+}
+
+/**
+ * The tensors of these names for a model to take: the large ones stay in the file until they are needed, where it has
+ * them as they would be in memory (`StoredTensor`).
+ */
+export async function readForModel(file: WeightsFile, names: ReadonlySet<string>): Promise<StateDict> {
+  const stored = await file.refer(names);
+  const read = await file.read(new Set([...names].filter((name) => !stored.has(name))));
+  const inOrder = [...file.tensors.keys()].filter((key) => stored.has(key) || read.has(key));
+  return new Map(inOrder.map((key) => [key, (stored.get(key) ?? read.get(key)) as StateTensor]));
 }
 
 /**
@@ -69,6 +80,6 @@ async function withSource<T>(file: string | Uint8Array, use: (source: ByteSource
       throw new WeightsFormatError(`${source.name}: ${error.message}`, { cause: error.cause });
     throw error;
   } finally {
-    await source.close();
+    source.close();
   }
 }

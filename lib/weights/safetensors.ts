@@ -4,6 +4,7 @@ import { type Extent, readExtents } from './extents.js';
 import { parseJsonObject } from './json.js';
 import type { ByteSource } from './source.js';
 import { elementCount, itemSize, type StateDType, tensorOver } from './state-dict.js';
+import { canStayInFile, StoredTensor } from './stored-tensor.js';
 import type { WeightsFile } from './weights-file.js';
 
 // The format: 8 bytes with the length of the header, the header, the data. The header is a JSON object of
@@ -38,14 +39,14 @@ export const MAX_HEADER_BYTES = 32 * 2 ** 20;
 /** Strings by name; without a prototype, since the names come from a file. */
 export type Metadata = Readonly<Record<string, string>>;
 
-interface StoredTensor extends Extent {
+interface HeaderEntry extends Extent {
   readonly name: string;
   readonly dtype: StateDType;
   readonly shape: readonly number[];
 }
 
 interface Header {
-  readonly tensors: readonly StoredTensor[];
+  readonly tensors: readonly HeaderEntry[];
   readonly metadata: Metadata;
   /** Where in the file the data begins. */
   readonly dataStart: number;
@@ -68,6 +69,17 @@ export async function openSafetensors(source: ByteSource): Promise<WeightsFile> 
         wanted.map((tensor) => [
           tensor.name,
           tensorOver(data.get(tensor) as Uint8Array, tensor.dtype, tensor.shape),
+        ]),
+      );
+    },
+    async refer(names) {
+      const { file } = source;
+      if (!file) return new Map();
+      const wanted = tensors.filter(({ name }) => names.has(name)).filter(canStayInFile);
+      return new Map(
+        wanted.map(({ name, start, dtype, shape }) => [
+          name,
+          new StoredTensor(file, dataStart + start, dtype, shape),
         ]),
       );
     },
@@ -109,7 +121,7 @@ function checkedMetadata(entries: unknown): Metadata {
   return metadata;
 }
 
-function checkedTensor(name: string, entry: unknown): StoredTensor {
+function checkedTensor(name: string, entry: unknown): HeaderEntry {
   const at = `tensor ${show(name)}`;
   if (!(entry instanceof Map)) throw new WeightsFormatError(`${at} is described by no object`);
   const dtype = STATE_DTYPES.get(entry.get('dtype'));
@@ -132,7 +144,7 @@ function checkedTensor(name: string, entry: unknown): StoredTensor {
 }
 
 /** The format's own rule: tensors cover the data from its first to its last byte, each byte once. */
-function checkLayout(tensors: readonly StoredTensor[], dataBytes: number): void {
+function checkLayout(tensors: readonly HeaderEntry[], dataBytes: number): void {
   let covered = 0;
   for (const { name, start, end } of [...tensors].sort(inFileOrder)) {
     if (start !== covered)

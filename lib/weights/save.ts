@@ -1,6 +1,7 @@
 import type { Graph } from '../graph/graph.js';
 import { serializeGraph } from '../graph/serialize.js';
 import { checkOptions, invalid } from '../is.js';
+import { shapeSize } from '../shape.js';
 import { checkedImageTransform, type ImageTransform } from '../transforms/image-transform.js';
 import { writeFileAtomically } from './files.js';
 import { LENGTH_BYTES, MAX_HEADER_BYTES, METADATA_KEY, SAFETENSORS_DTYPES } from './safetensors.js';
@@ -37,10 +38,16 @@ export async function saveSafetensors(
   for (const [key, tensor] of tensors) checkStateTensor(key, tensor);
   if (tensors.has(METADATA_KEY)) throw invalid('the key of a tensor', 'another name', METADATA_KEY);
   const laidOut = [...tensors].sort(([, a], [, b]) => itemSize(b.dtype) - itemSize(a.dtype));
-  await writeFileAtomically(path, [
-    header(tensors, laidOut, metadata),
-    ...laidOut.map(([, { data }]) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength)),
-  ]);
+  await writeFileAtomically(path, pieces(header(tensors, laidOut, metadata), laidOut));
+}
+
+/** Each tensor's bytes when its turn comes; those of a model that are still in a file stay there. */
+function* pieces(head: Uint8Array, laidOut: readonly [string, StateTensor][]): Generator<Uint8Array> {
+  yield head;
+  for (const [, tensor] of laidOut) {
+    const { buffer, byteOffset, byteLength } = tensor.stored?.read() ?? tensor.data;
+    yield new Uint8Array(buffer, byteOffset, byteLength);
+  }
 }
 
 function stateDictOf(model: SavableModel): ReadonlyMap<string, StateTensor> {
@@ -73,9 +80,10 @@ function header(
 ): Uint8Array {
   const extents = new Map<string, [start: number, end: number]>();
   let at = 0;
-  for (const [key, { data }] of laidOut) {
-    extents.set(key, [at, at + data.byteLength]);
-    at += data.byteLength;
+  for (const [key, { dtype, shape }] of laidOut) {
+    const end = at + shapeSize(shape) * itemSize(dtype);
+    extents.set(key, [at, end]);
+    at = end;
   }
 
   // Written by hand: an object of JavaScript's would put a key like "0" first.

@@ -1,6 +1,8 @@
-import { type FileHandle, open, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { ResNetError, WeightsFormatError } from '../errors.js';
+import { fileError } from '../file-error.js';
 import { invalid } from '../is.js';
+import { OpenFile } from './open-file.js';
 
 // Files are read, not mapped: if a mapped file is truncated by someone else, the next access to the lost part is a
 // SIGBUS that no handler here could turn into an error, and the whole process dies.
@@ -10,12 +12,14 @@ export interface ByteSource {
   /** For messages: the path, or what stands for one. */
   readonly name: string;
   readonly size: number;
+  /** Where tensors may stay until they are needed; undefined for bytes in memory. */
+  readonly file: OpenFile | undefined;
   /**
    * Fills `target` with the bytes from `position` on.
    * @throws WeightsFormatError when the source ends before, ResNetError `FILE` when the system cannot read.
    */
   read(target: Uint8Array, position: number): Promise<void>;
-  close(): Promise<void>;
+  close(): void;
 }
 
 /**
@@ -34,37 +38,23 @@ export async function openSource(file: string | Uint8Array): Promise<ByteSource>
         'FILE',
         `${file} is ${status.isDirectory() ? 'a folder' : 'no regular file'}: give a weights file`,
       );
-    const handle = await open(file, 'r');
-    return new FileSource(file, (await handle.stat()).size, handle);
+    return new FileSource(await OpenFile.open(file));
   } catch (error) {
     throw fileError(file, 'read', error);
   }
-}
-
-/** What the system said about `path`, as an error of the package: code `FILE`. */
-export function fileError(path: string, verb: 'read' | 'write', error: unknown): ResNetError {
-  if (error instanceof ResNetError) return error;
-  const code = (error as NodeJS.ErrnoException).code;
-  const hint =
-    code === 'ENOENT' || code === 'ENOTDIR'
-      ? `there is no such ${verb === 'read' ? 'file' : 'folder'}; a relative path starts at ${process.cwd()}`
-      : code === 'EACCES' || code === 'EPERM'
-        ? 'permission denied; check the rights of the file and of its folders'
-        : code === 'ENOSPC'
-          ? 'no space left on the device'
-          : String((error as Error).message);
-  return new ResNetError('FILE', `Cannot ${verb} ${path}: ${hint}`, { cause: error });
 }
 
 const CHUNK_BYTES = 2 * 2 ** 20;
 const READS_AT_ONCE = 4;
 
 class FileSource implements ByteSource {
-  constructor(
-    readonly name: string,
-    readonly size: number,
-    private readonly handle: FileHandle,
-  ) {}
+  readonly name: string;
+  readonly size: number;
+
+  constructor(readonly file: OpenFile) {
+    this.name = file.path;
+    this.size = file.bytes;
+  }
 
   /** Several reads at once: the time goes to the kernel's copy and its new pages, of which every core can do a part. */
   async read(target: Uint8Array, position: number): Promise<void> {
@@ -84,21 +74,20 @@ class FileSource implements ByteSource {
   private async readChunk(target: Uint8Array, position: number): Promise<void> {
     let done = 0;
     while (done < target.length) {
-      const { bytesRead } = await this.handle
-        .read(target, done, target.length - done, position + done)
-        .catch((error: unknown) => Promise.reject(fileError(this.name, 'read', error)));
-      if (bytesRead === 0) throw new WeightsFormatError('the file became shorter while it was read');
-      done += bytesRead;
+      const count = await this.file.read(target.subarray(done), position + done);
+      if (count === 0) throw new WeightsFormatError('the file became shorter while it was read');
+      done += count;
     }
   }
 
-  close(): Promise<void> {
-    return this.handle.close();
+  close(): void {
+    this.file.close();
   }
 }
 
 class MemorySource implements ByteSource {
   readonly name = 'the given bytes';
+  readonly file = undefined;
   readonly size: number;
 
   constructor(private readonly bytes: Uint8Array) {
@@ -110,7 +99,7 @@ class MemorySource implements ByteSource {
     target.set(this.bytes.subarray(position, position + target.length));
   }
 
-  async close(): Promise<void> {}
+  close(): void {}
 }
 
 function checkRange(source: ByteSource, target: Uint8Array, position: number): void {

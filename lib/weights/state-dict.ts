@@ -1,4 +1,5 @@
 import { WeightsFormatError } from '../errors.js';
+import type { StoredValues } from '../graph/parameters.js';
 import { checkOneOf, describe, invalid } from '../is.js';
 import { alignedBytes } from '../runtime/memory.js';
 import { shapeSize } from '../shape.js';
@@ -31,6 +32,8 @@ export interface StateTensor {
   readonly dtype: StateDType;
   readonly shape: readonly number[];
   readonly data: StateData;
+  /** Where it is as long as it has not been read into `data`: in a model whose file has it as it would be in memory. */
+  readonly stored?: StoredValues | undefined;
 }
 
 /** Tensors by name, in the order of the file or of the model. */
@@ -69,6 +72,7 @@ export function tensorOver(bytes: Uint8Array, dtype: StateDType, shape: readonly
 export function checkStateTensor(key: string, tensor: StateTensor): void {
   if (typeof key !== 'string') throw invalid('the key of a tensor', 'a string', key);
   checkOneOf(`the dtype of ${key}`, tensor?.dtype, Object.keys(DTYPES) as StateDType[]);
+  if (tensor.stored) return;
   const { shape, data } = tensor;
   const arrayType = DTYPES[tensor.dtype];
   if (!(data instanceof arrayType)) throw invalid(`the data of ${key}`, `a ${arrayType.name}`, data);

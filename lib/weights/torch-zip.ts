@@ -5,6 +5,7 @@ import { findStateDict } from './checkpoint.js';
 import { unpickle } from './pickle.js';
 import type { ByteSource } from './source.js';
 import { itemSize } from './state-dict.js';
+import { canStayInFile, StoredTensor } from './stored-tensor.js';
 import { asStorageType, TORCH_GLOBALS } from './torch-globals.js';
 import { StorageRef, type TensorRef } from './torch-tensor.js';
 import type { WeightsFile } from './weights-file.js';
@@ -41,6 +42,22 @@ export async function openTorchZip(source: ByteSource): Promise<WeightsFile> {
       return new Map(
         wanted.map(([key, tensor]) => [key, tensor.over(contents.get(nameOf(tensor)) as Uint8Array)]),
       );
+    },
+    async refer(names) {
+      const { file } = source;
+      if (!file) return new Map();
+      const stored = new Map<string, StoredTensor>();
+      const wanted = [...tensors].filter(
+        ([key, tensor]) => names.has(key) && tensor.contiguous && canStayInFile(tensor),
+      );
+      const positions = await archive.positions(wanted.map(([, tensor]) => nameOf(tensor)));
+      for (const [key, tensor] of wanted) {
+        const start = positions.get(nameOf(tensor));
+        if (start === undefined || !canStayInFile(tensor)) continue;
+        const position = start + tensor.offset * itemSize(tensor.dtype);
+        stored.set(key, new StoredTensor(file, position, tensor.dtype, tensor.shape));
+      }
+      return stored;
     },
   };
 }

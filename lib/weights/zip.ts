@@ -94,16 +94,32 @@ export class ZipArchive {
    * @throws WeightsFormatError
    */
   async checkUnread(): Promise<void> {
-    const entries = [...this.unread];
-    for (let i = 0; i < entries.length; i += READS_AT_ONCE) {
-      await Promise.all(entries.slice(i, i + READS_AT_ONCE).map((entry) => this.checkLocalHeader(entry)));
-    }
+    await inTurns([...this.unread], (entry) => this.checkLocalHeader(entry));
   }
 
-  private async checkLocalHeader(entry: ZipEntry): Promise<void> {
+  /**
+   * Where in the file the content of entries begins that exist and are not deflated. Of their local headers it checks
+   * what `read` checks.
+   * @throws WeightsFormatError
+   */
+  async positions(names: Iterable<string>): Promise<Map<string, number>> {
+    const entries = [...new Set(names)].map((name) => this.entries.get(name) as ZipEntry);
+    const stored = entries.filter(({ deflated }) => !deflated);
+    const positions = new Map<string, number>();
+    await inTurns(stored, async (entry) => {
+      positions.set(entry.name, entry.start + (await this.checkLocalHeader(entry)));
+    });
+    return positions;
+  }
+
+  /** Where behind its start the data of an entry begins. */
+  private async checkLocalHeader(entry: ZipEntry): Promise<number> {
     const header = Buffer.alloc(LOCAL_HEADER_BYTES + entry.rawName.length);
     await this.source.read(header, entry.start);
-    dataStart(entry, header);
+    const start = dataStart(entry, header);
+    checkEnd(entry, start, entry.end - entry.start);
+    this.unread.delete(entry);
+    return start;
   }
 
   private checkInflatedSize(wanted: readonly ZipEntry[]): void {
@@ -200,10 +216,24 @@ function decodeName(raw: Uint8Array): string {
 /** The stored or deflated bytes of an entry, found through its local header. */
 function dataOf(entry: ZipEntry, extent: Uint8Array): Uint8Array {
   const start = dataStart(entry, Buffer.from(extent.buffer, extent.byteOffset, extent.byteLength));
-  const end = start + entry.compressedSize;
-  if (end > extent.length)
+  checkEnd(entry, start, extent.length);
+  return extent.subarray(start, start + entry.compressedSize);
+}
+
+/** @throws WeightsFormatError if an entry's data, from `start` on, ends behind the place that it has. */
+function checkEnd(entry: ZipEntry, start: number, length: number): void {
+  if (start + entry.compressedSize > length)
     throw new WeightsFormatError(`the zip entry ${show(entry.name)} overlaps what follows it`);
-  return extent.subarray(start, end);
+}
+
+/** A few at once. */
+async function inTurns(
+  entries: readonly ZipEntry[],
+  use: (entry: ZipEntry) => Promise<unknown>,
+): Promise<void> {
+  for (let i = 0; i < entries.length; i += READS_AT_ONCE) {
+    await Promise.all(entries.slice(i, i + READS_AT_ONCE).map(use));
+  }
 }
 
 /**

@@ -73,8 +73,8 @@ void ReadOptions(const Napi::Object& js, CompileRequest* request) {
 int64_t WeightBytes(const Graph& graph) {
   int64_t values = 0;
   for (const Node& node : graph.nodes) {
-    if (const auto* conv = std::get_if<Conv2dOp>(&node.op)) values += conv->filters.values.size;
-    if (const auto* linear = std::get_if<LinearOp>(&node.op)) values += linear->filters.values.size;
+    if (const auto* conv = std::get_if<Conv2dOp>(&node.op)) values += conv->filters.values.size();
+    if (const auto* linear = std::get_if<LinearOp>(&node.op)) values += linear->filters.values.size();
   }
   return values * static_cast<int64_t>(sizeof(float));
 }

@@ -134,8 +134,8 @@ class GraphReader {
     op.out_channels = ReadInt(node, "outChannels");
     op.groups = static_cast<int>(ToInteger(node.Get("groups"), "groups", 1, kMaxInt));
     op.filters.values =
-        Required(node, "weight",
-                 {op.out_channels, op.in_channels / op.groups, op.window.kernel_h, op.window.kernel_w});
+        Source(node, "weight",
+               {op.out_channels, op.in_channels / op.groups, op.window.kernel_h, op.window.kernel_w});
     ReadWeightScale(node, op.out_channels, &op.filters);
     op.bias = Optional(node, "bias", {op.out_channels});
     return op;
@@ -156,7 +156,7 @@ class GraphReader {
     LinearOp op;
     op.in_features = ReadInt(node, "inFeatures");
     op.out_features = ReadInt(node, "outFeatures");
-    op.filters.values = Required(node, "weight", {op.out_features, op.in_features});
+    op.filters.values = Source(node, "weight", {op.out_features, op.in_features});
     ReadWeightScale(node, op.out_features, &op.filters);
     op.bias = Optional(node, "bias", {op.out_features});
     return op;
@@ -173,8 +173,13 @@ class GraphReader {
     return node.Get(key).IsUndefined() ? Weight{} : Required(node, key, shape);
   }
 
-  // The parameter whose name the node has under `key`. A parameter of several nodes is held once.
+  // Of vectors, which passes compute with.
   Weight Required(const Napi::Object& node, const char* key, const Shape& shape) {
+    return Source(node, key, shape).Read();
+  }
+
+  // The parameter whose name the node has under `key`. A parameter of several nodes is held once.
+  WeightSource Source(const Napi::Object& node, const char* key, const Shape& shape) {
     const std::string name = ToText(node.Get(key), key);
     const Napi::Object parameter = ToObject(parameters_.Get(name), "the parameter " + name);
     const Shape found = ReadShape(parameter, name);
@@ -183,17 +188,20 @@ class GraphReader {
                   name + ": expected the shape " + ToString(shape) + " but it has " + ToString(found));
     }
     const auto [entry, is_new] = weights_.try_emplace(name);
-    if (is_new) entry->second = ReadWeight(parameter, name, shape);
+    if (is_new) entry->second = ReadSource(parameter, name, shape);
     return entry->second;
   }
 
-  static Weight ReadWeight(const Napi::Object& parameter, const std::string& name, const Shape& shape) {
+  WeightSource ReadSource(const Napi::Object& parameter, const std::string& name, const Shape& shape) {
+    const Napi::Value stored = parameter.Get("stored");
+    if (!stored.IsUndefined()) return StoredIn(ToObject(stored, name + ".stored"), shape);
     const Napi::Value data = parameter.Get("data");
     const bool is_int8 =
         data.IsTypedArray() && data.As<Napi::TypedArray>().TypedArrayType() == napi_int8_array;
     HeldBytes bytes =
         Hold(ToTypedArray(data, name + ".data", is_int8 ? napi_int8_array : napi_float32_array));
-    const size_t size = bytes.size / (is_int8 ? 1 : sizeof(float));
+    const DType dtype = is_int8 ? DType::kInt8 : DType::kFloat32;
+    const size_t size = bytes.size / ElementBytes(dtype);
     // Divided rather than multiplied, because a product of hostile sizes could wrap around.
     size_t left = size;
     bool fits = true;
@@ -205,16 +213,36 @@ class GraphReader {
       throw Error(ErrorCode::kInvalidArgument, name + ": the data has " + std::to_string(size) +
                                                    " values, which do not make " + ToString(shape));
     }
-    if (is_int8) {
-      const auto* values = static_cast<const int8_t*>(bytes.data);
-      return Weight::Own({values, values + size});
+    return WeightSource::InMemory(std::move(bytes.owner), bytes.data, dtype, size);
+  }
+
+  // What is still in the file that it was loaded from. The file's sizes are checked by every reading.
+  WeightSource StoredIn(const Napi::Object& stored, const Shape& shape) {
+    const Napi::Object file = ToObject(stored.Get("file"), "file");
+    const auto descriptor = static_cast<int>(ToInteger(file.Get("descriptor"), "descriptor", 0, kMaxInt));
+    std::shared_ptr<const WeightsFile>& held = files_[descriptor];
+    if (!held) {
+      const WeightsFile::State state{ToInteger(file.Get("bytes"), "bytes", 0, kMaxSafeInteger),
+                                     ToInt64(file.Get("modifiedNs"), "modifiedNs")};
+      held = std::make_shared<const WeightsFile>(descriptor, ToText(file.Get("path"), "path"), state);
     }
-    return Weight{std::move(bytes.owner), static_cast<const float*>(bytes.data), size};
+    size_t size = 1;
+    for (const int64_t length : shape) {
+      if (length > 0 && size > kMaxSafeInteger / static_cast<size_t>(length)) {
+        throw Error(ErrorCode::kInvalidArgument, ToString(shape) + " is too large");
+      }
+      size *= static_cast<size_t>(length);
+    }
+    const auto position =
+        static_cast<uint64_t>(ToInteger(stored.Get("position"), "position", 0, kMaxSafeInteger));
+    const DType dtype = ToText(stored.Get("dtype"), "dtype") == "int8" ? DType::kInt8 : DType::kFloat32;
+    return WeightSource::InFile(held, position, dtype, size);
   }
 
   const Napi::Object parameters_;
   std::unordered_map<std::string, NodeId> ids_;
-  std::unordered_map<std::string, Weight> weights_;
+  std::unordered_map<std::string, WeightSource> weights_;
+  std::unordered_map<int, std::shared_ptr<const WeightsFile>> files_;  // by JavaScript's descriptor
 };
 
 }  // namespace

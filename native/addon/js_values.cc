@@ -22,6 +22,13 @@ int64_t ToInteger(const Napi::Value& value, const std::string& name, int64_t min
   Refuse(name, "an integer from " + std::to_string(min) + " to " + std::to_string(max));
 }
 
+int64_t ToInt64(const Napi::Value& value, const std::string& name) {
+  bool lossless = false;
+  const int64_t integer = value.IsBigInt() ? value.As<Napi::BigInt>().Int64Value(&lossless) : 0;
+  if (!lossless) Refuse(name, "a bigint of 64 bits");
+  return integer;
+}
+
 double ToFiniteNumber(const Napi::Value& value, const std::string& name) {
   if (value.IsNumber()) {
     const double number = value.As<Napi::Number>().DoubleValue();

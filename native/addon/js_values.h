@@ -16,6 +16,8 @@ constexpr int64_t kMaxSafeInteger = (int64_t{1} << 53) - 1;
 constexpr int64_t kMaxInt = std::numeric_limits<int>::max();
 
 int64_t ToInteger(const Napi::Value& value, const std::string& name, int64_t min, int64_t max);
+// Of a bigint.
+int64_t ToInt64(const Napi::Value& value, const std::string& name);
 double ToFiniteNumber(const Napi::Value& value, const std::string& name);
 std::string ToText(const Napi::Value& value, const std::string& name);
 std::vector<std::string> ToTexts(const Napi::Value& value, const std::string& name);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "native/tensor.h"
+#include "native/weight_source.h"
 
 // The network as plain data. A Graph is built by the addon from the traced TypeScript graph, rewritten by the
 // passes (native/graph/passes/: functions from Graph to Graph) and then compiled by a backend into a plan.
@@ -56,7 +57,7 @@ struct Quantization {
 // float32 once. Batch norm is folded into the scale, so that a backend applies it while packing and no second
 // copy of the weights is ever made; so are the scales of weights that a file holds as int8.
 struct Filters {
-  Weight values;
+  WeightSource values;
   std::vector<double> channel_scale;  // empty: 1
   bool int8 = false;                  // integers: what the pass Quantize may multiply with bytes
 

@@ -31,11 +31,11 @@ Requantization Empty(size_t channels, const std::optional<Quantization>& y) {
 }  // namespace
 
 Int8Filters QuantizeFilters(const Filters& filters, int out_channels, const std::string& node_name) {
-  const size_t each = filters.values.size / static_cast<size_t>(out_channels);
-  Int8Filters quantized{std::vector<int8_t>(filters.values.size),
+  const size_t each = filters.values.size() / static_cast<size_t>(out_channels);
+  Int8Filters quantized{std::vector<int8_t>(filters.values.size()),
                         std::vector<float>(static_cast<size_t>(out_channels), 1.0f)};
   for (int o = 0; o < out_channels; ++o) {
-    const float* values = filters.values.data + o * each;
+    const Weight values = filters.values.Read(o * each, each);
     double largest = 0;
     bool finite = true;
     for (size_t i = 0; i < each; ++i) {

@@ -177,7 +177,7 @@ class Checker {
   }
 
   void CheckFilters(const Filters& filters, size_t out_channels, size_t each) const {
-    CheckSize(node_, "weight", filters.values.size, each * out_channels);
+    CheckSize(node_, "weight", filters.values.size(), each * out_channels);
     if (filters.channel_scale.empty()) return;
     CheckSize(node_, "the filters' scale", filters.channel_scale.size(), out_channels);
   }

@@ -15,6 +15,7 @@ const folder = temporaryFolder();
 
 /** Remembers what was read of it, as [start, end). */
 class RecordingSource implements ByteSource {
+  readonly file = undefined;
   readonly name = 'recorded';
   readonly reads: [start: number, end: number][] = [];
 

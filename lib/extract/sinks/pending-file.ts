@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { fileError } from '../../weights/source.js';
+import { fileError } from '../../file-error.js';
 
 /** What temporary files of ours end in. */
 export const TEMPORARY = /\.\d+-[0-9a-f]{8}\.tmp$/;

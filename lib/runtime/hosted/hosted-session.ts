@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AbortError, ResNetError } from '../../errors.js';
-import { parameterShapes } from '../../graph/parameters.js';
+import { parameterShapes, readValues } from '../../graph/parameters.js';
 import { checkInteger, invalid } from '../../is.js';
 import { Tensor } from '../../tensor.js';
 import { type BatchInput, checkBatch } from '../batch-input.js';
@@ -220,7 +220,7 @@ function materialize({ graph, parameters, transform, categories }: Compilable): 
     [...parameterShapes(graph).keys()].map((key) => {
       const parameter = parameters.get(key);
       if (!parameter) throw invalid('model.parameters', `a tensor named "${key}"`, 'none');
-      return [key, { shape: [...parameter.shape], data: parameter.data }] as const;
+      return [key, { shape: [...parameter.shape], data: readValues(parameter) }] as const;
     }),
   );
   return { graph, parameters: needed, transform: { ...transform }, categories };

@@ -14,6 +14,8 @@ namespace resnet_native::cpu {
 namespace {
 
 constexpr size_t kMaxLayouts = 8;
+// Of activations, where memory counts more than speed: little beside the weights of any network.
+constexpr int64_t kLowArenaBytes = 8 << 20;
 
 }  // namespace
 
@@ -72,9 +74,7 @@ void Executor::PlanMemoryOf(Layout& layout) const {
   for (NodeId i = 0; i < nodes; ++i) {
     if (plan_->StepOf(i)) bytes[i] = layout.shapes[i].elements() * ElementBytes(plan_->TypeOf(i));
   }
-  const int64_t caches = static_cast<int64_t>(Caches().l2) * pool_.threads();
-  layout.segments = plan_->in_segments() ? MakeSegments(graph, bytes, layout.n, caches)
-                                         : std::vector<Segment>{{0, nodes, layout.n}};
+  layout.segments = SegmentsOf(bytes, layout.n);
   layout.crosses = CrossingResults(graph, layout.segments);
   for (const Segment& segment : layout.segments) {
     for (NodeId i = segment.first; i < segment.last; ++i) {
@@ -85,6 +85,14 @@ void Executor::PlanMemoryOf(Layout& layout) const {
     }
   }
   layout.memory = PlanMemory(LifetimesIn(graph, layout.segments), bytes, kCacheLine);
+}
+
+std::vector<Segment> Executor::SegmentsOf(const std::vector<int64_t>& bytes, int64_t n) const {
+  const Graph& graph = plan_->graph();
+  if (plan_->memory() == MemoryMode::kLow) return WholeNetworkWithin(graph, bytes, n, kLowArenaBytes);
+  const int64_t caches = static_cast<int64_t>(Caches().l2) * pool_.threads();
+  if (plan_->in_segments()) return MakeSegments(graph, bytes, n, caches);
+  return {{0, static_cast<NodeId>(graph.nodes.size()), n}};
 }
 
 size_t Executor::ScratchBytes(NodeId node, const Layout& layout, int64_t images) const {

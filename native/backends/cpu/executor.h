@@ -39,6 +39,8 @@ class Executor {
   };
   const Layout& LayoutFor(const InputBatch& input);
   void PlanMemoryOf(Layout& layout) const;
+  // `bytes` of each node's result for the whole batch of n images.
+  std::vector<Segment> SegmentsOf(const std::vector<int64_t>& bytes, int64_t n) const;
   size_t ScratchBytes(NodeId node, const Layout& layout, int64_t images) const;
   void RunNode(NodeId node, const Images& images, const Layout& layout, const RunRequest& request);
   void RunStep(NodeId node, const Images& images, const Layout& layout, const RunRequest& request);

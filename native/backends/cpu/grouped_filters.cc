@@ -53,10 +53,12 @@ void GroupedFilters::Pack(const Conv2dOp& op, const Panel& panel) {
   float* weights = packed_.As<float>() + panel.weights;
   float* bias = packed_.As<float>() + panel.bias;
   std::fill(weights, bias + lanes, 0.0f);
+  const int64_t each = channels_ * taps;
+  const Weight filters = op.filters.values.Read(panel.first_out * each, panel.last_lanes * each);
   for (int64_t lane = 0; lane < panel.last_lanes; ++lane) {
     const int64_t out = panel.first_out + lane;
     const double scale = op.filters.Scale(static_cast<int>(out));
-    const float* filter = op.filters.values.data + out * channels_ * taps;
+    const float* filter = filters.data + lane * each;
     for (int64_t c = 0; c < channels_; ++c) {
       for (int64_t tap = 0; tap < taps; ++tap) {
         const int64_t row = tap / kColumns, column = tap % kColumns;

@@ -93,10 +93,12 @@ void PackedFilters::Pack(const FilterSource& source, const Panel& panel) {
   float* bias = packed_.As<float>() + panel.bias;
   std::fill(words, words + taps_ * steps_ * width, 0.0f);
   std::fill(bias, bias + width, 0.0f);
+  const int64_t each = in_per_group * kernel;
+  const Weight filters = source.filters.values.Read(panel.first_out * each, used * each);
   for (int64_t lane = 0; lane < used; ++lane) {
     const int64_t out = panel.first_out + lane;
     const double scale = source.filters.Scale(static_cast<int>(out));
-    const float* filter = source.filters.values.data + out * in_per_group * kernel;
+    const float* filter = filters.data + lane * each;
     for (int64_t c = 0; c < in_per_group; ++c) {
       for (int64_t k = 0; k < kernel; ++k) {
         const int64_t tap = (k * in_per_group + c) / channels_, channel = (k * in_per_group + c) % channels_;

@@ -45,9 +45,10 @@ PackedTiles::PackedTiles(const FilterSource& source, const TileConvKernels& kern
 
 PackedTiles::PackedTiles(const FilterSource& source, const TileConvKernels& kernels, ThreadPool& pool)
     : PackedTiles(source, kernels, int64_t{sizeof(uint16_t)}) {
+  const Weight filters = source.filters.values.Read();
   const auto store = [&](int64_t out, int64_t index, char* to) {
     const double scale = source.filters.Scale(static_cast<int>(out));
-    const uint16_t value = ToBfloat16(static_cast<float>(source.filters.values.data[index] * scale));
+    const uint16_t value = ToBfloat16(static_cast<float>(filters[index] * scale));
     std::memcpy(to, &value, sizeof value);
   };
   Pack(source, pool, store, [&](int64_t out, float&, float& bias) {

@@ -56,6 +56,7 @@ CpuPlan::CpuPlan(Graph graph, const KernelTable& kernels, int threads, const Com
       kernels_(kernels),
       types_(ResultTypes(graph_, options.dtype)),
       in_segments_(kernels[options.dtype].tiles != nullptr),
+      memory_(options.memory),
       steps_(graph_.nodes.size()),
       choices_(graph_.nodes.size()),
       step_index_(graph_.nodes.size(), 0) {

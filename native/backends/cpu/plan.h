@@ -27,6 +27,7 @@ class CpuPlan final : public Plan {
   // activations from memory would hold them up; for vector units weights that pass by more often would cost
   // more.
   bool in_segments() const { return in_segments_; }
+  MemoryMode memory() const { return memory_; }
   // Null where a node needs none: its readers take the run's input themselves.
   const Step* StepOf(NodeId node) const { return steps_[node].get(); }
   // Of the node's result.
@@ -47,6 +48,7 @@ class CpuPlan final : public Plan {
   const KernelTable kernels_;
   const std::vector<DType> types_;
   const bool in_segments_;
+  const MemoryMode memory_;
   std::vector<std::unique_ptr<Step>> steps_;
   std::vector<AlgorithmChoice> choices_;  // of each node
   std::vector<size_t> step_index_;

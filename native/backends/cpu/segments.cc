@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "native/backends/cpu/arithmetic.h"
+
 namespace resnet_native::cpu {
 namespace {
 
@@ -45,6 +47,15 @@ std::vector<Segment> MakeSegments(const Graph& graph, const std::vector<int64_t>
     segments.back().last = i + 1;
   }
   return MergeAlike(segments);
+}
+
+std::vector<Segment> WholeNetworkWithin(const Graph& graph, const std::vector<int64_t>& bytes, int64_t n,
+                                        int64_t arena_bytes) {
+  std::vector<int64_t> of_one_image = bytes;
+  for (int64_t& size : of_one_image) size /= n;
+  const int64_t needed = PlanMemory(graph, of_one_image, kCacheLine).arena_bytes;
+  const int64_t images = std::clamp<int64_t>(arena_bytes / std::max<int64_t>(needed, 1), 1, n);
+  return {{0, static_cast<NodeId>(graph.nodes.size()), images}};
 }
 
 std::vector<bool> CrossingResults(const Graph& graph, const std::vector<Segment>& segments) {

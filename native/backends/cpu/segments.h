@@ -20,6 +20,10 @@ struct Segment {
 std::vector<Segment> MakeSegments(const Graph& graph, const std::vector<int64_t>& bytes, int64_t n,
                                   int64_t cache_bytes);
 
+// One segment of all nodes, with as many images at a time as an arena of so many bytes holds, at least one.
+std::vector<Segment> WholeNetworkWithin(const Graph& graph, const std::vector<int64_t>& bytes, int64_t n,
+                                        int64_t arena_bytes);
+
 // Which results other segments read, too: these hold the whole batch, all others the images of a moment.
 std::vector<bool> CrossingResults(const Graph& graph, const std::vector<Segment>& segments);
 

@@ -44,7 +44,7 @@ void ThreadPool::Stop() {
   for (std::thread& helper : helpers_) helper.join();
 }
 
-void ThreadPool::Run(int64_t count, const void* context, Function function) {
+void ThreadPool::Run(int64_t count, void* context, Function function) {
   if (helpers_.empty() || count <= 1 || count > kMaxItems) {
     for (int64_t item = 0; item < count; ++item) function(context, item, 0);
     return;

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <exception>
 #include <thread>
 #include <vector>
 
@@ -25,18 +26,31 @@ class ThreadPool {
   int threads() const { return static_cast<int>(parts_.size()); }
 
   // Calls body(item, thread) for each item in [0, count), in any order; `thread` is in [0, threads()).
-  // Returns when all have finished. What body must not do is throw.
+  // Returns when all have finished. What body throws first is thrown from here then.
   template <class Body>
   void ParallelFor(int64_t count, const Body& body) {
-    Run(count, &body, [](const void* context, int64_t item, int thread) {
-      (*static_cast<const Body*>(context))(item, thread);
+    Loop<Body> loop{body};
+    Run(count, &loop, [](void* context, int64_t item, int thread) {
+      auto& loop = *static_cast<Loop<Body>*>(context);
+      try {
+        loop.body(item, thread);
+      } catch (...) {
+        if (!loop.failed.test_and_set()) loop.error = std::current_exception();
+      }
     });
+    if (loop.error) std::rethrow_exception(loop.error);
   }
 
  private:
-  using Function = void (*)(const void* context, int64_t item, int thread);
+  template <class Body>
+  struct Loop {
+    const Body& body;
+    std::atomic_flag failed{};
+    std::exception_ptr error{};
+  };
+  using Function = void (*)(void* context, int64_t item, int thread);
 
-  void Run(int64_t count, const void* context, Function function);
+  void Run(int64_t count, void* context, Function function);
   bool RunOneItem(int thread);
   bool RunOneItemOf(int part, int thread);
   int64_t FirstItemOf(int64_t part) const { return count_ * part / threads(); }
@@ -46,7 +60,7 @@ class ThreadPool {
 
   // The loop under way. A thread reads these only after it has claimed an item, and the loop cannot end
   // before that item is done.
-  const void* context_ = nullptr;
+  void* context_ = nullptr;
   Function function_ = nullptr;
   int64_t count_ = 0;
 

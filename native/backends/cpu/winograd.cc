@@ -75,10 +75,12 @@ void WinogradFilters::Pack(const FilterSource& source, int64_t first_out) {
   const int64_t panel = first_out / panel_width_, lanes = kernels_.lanes;
   const int64_t width = Blocks(panel) * lanes, used = std::min(lanes, out_channels_ - first_out);
   float* to = packed_.As<float>() + FirstOut(panel) * in_channels_ + (first_out - FirstOut(panel));
+  const int64_t each = in_channels_ * 9;
+  const Weight values = source.filters.values.Read(first_out * each, used * each);
   std::vector<double> filters(9 * lanes), transformed(positions() * lanes);
   for (int64_t c = 0; c < in_channels_; ++c) {
     for (int64_t l = 0; l < used; ++l) {
-      const float* filter = source.filters.values.data + ((first_out + l) * in_channels_ + c) * 9;
+      const float* filter = values.data + l * each + c * 9;
       const double scale = source.filters.Scale(static_cast<int>(first_out + l));
       for (int k = 0; k < 9; ++k) filters[k * lanes + l] = filter[k] * scale;
     }

@@ -33,7 +33,8 @@ WeightImage::Places WeightImage::AddConvolution(const Conv2dOp& op, DType dtype,
   Places places;
   places.filters = Reserve(op.out_channels * taps * padded * ElementSize(dtype));
   void* to = At(places.filters);
-  const float* from = op.filters.values.data;
+  const Weight filters = op.filters.values.Read();
+  const float* from = filters.data;
   for (int64_t o = 0; o < op.out_channels; ++o) {
     const double scale = op.filters.Scale(static_cast<int>(o));
     for (int64_t c = 0; c < channels; ++c) {
@@ -48,12 +49,13 @@ WeightImage::Places WeightImage::AddConvolution(const Conv2dOp& op, DType dtype,
 
 WeightImage::Places WeightImage::AddLinear(const LinearOp& op, DType dtype) {
   Places places;
-  const int64_t count = static_cast<int64_t>(op.filters.values.size);
+  const int64_t count = static_cast<int64_t>(op.filters.values.size());
+  const Weight filters = op.filters.values.Read();
   places.filters = Reserve(static_cast<size_t>(count) * ElementSize(dtype));
   void* to = At(places.filters);
   for (int64_t i = 0; i < count; ++i) {
     const double scale = op.filters.Scale(static_cast<int>(i / op.in_features));
-    StoreAs(dtype, to, i, static_cast<float>(op.filters.values[i] * scale));
+    StoreAs(dtype, to, i, static_cast<float>(filters[i] * scale));
   }
   AddBias(op.bias, op.out_features, dtype, &places);
   return places;

@@ -11,7 +11,8 @@ namespace {
 // NaN stays NaN, as in torch: a comparison with NaN is false.
 double ReluOf(double x) { return x < 0 ? 0 : x; }
 
-double ConvAt(const Conv2dOp& op, const View& x, int64_t n, int64_t oh, int64_t ow, int64_t o) {
+double ConvAt(const Conv2dOp& op, const Weight& filters, const View& x, int64_t n, int64_t oh, int64_t ow,
+              int64_t o) {
   const int64_t in_per_group = op.in_channels / op.groups;
   const int64_t first_channel = o / (op.out_channels / op.groups) * in_per_group;
   const double scale = op.filters.Scale(static_cast<int>(o));
@@ -20,7 +21,7 @@ double ConvAt(const Conv2dOp& op, const View& x, int64_t n, int64_t oh, int64_t 
     if (!IsInside(x.shape, h, w)) return;
     for (int64_t i = 0; i < in_per_group; ++i) {
       const int64_t tap = ((o * in_per_group + i) * op.window.kernel_h + kh) * op.window.kernel_w + kw;
-      const float filter = static_cast<float>(op.filters.values[tap] * scale);
+      const float filter = static_cast<float>(filters[tap] * scale);
       sum += static_cast<double>(x.At(n, h, w, first_channel + i)) * filter;
     }
   });
@@ -45,8 +46,9 @@ void LoadInput(const InputBatch& input, const ChannelAffine* normalize, float* y
 }
 
 void Conv2d(const Conv2dOp& op, const View& x, const float* residual, const TensorShape& y_shape, float* y) {
+  const Weight filters = op.filters.values.Read();
   ForEach(y_shape, [&](int64_t n, int64_t h, int64_t w, int64_t o, int64_t index) {
-    double sum = ConvAt(op, x, n, h, w, o);
+    double sum = ConvAt(op, filters, x, n, h, w, o);
     if (residual) sum += residual[index];
     y[index] = static_cast<float>(op.relu ? ReluOf(sum) : sum);
   });
@@ -90,12 +92,13 @@ void GlobalAvgPool(const View& x, float* y) {
 void Flatten(const View& x, float* y) { StoreOutput(x, y); }
 
 void Linear(const LinearOp& op, const View& x, float* y) {
+  const Weight filters = op.filters.values.Read();
   for (int64_t n = 0; n < x.shape.n; ++n) {
     for (int64_t o = 0; o < op.out_features; ++o) {
       const double scale = op.filters.Scale(static_cast<int>(o));
       double sum = op.bias.empty() ? 0.0 : op.bias[o];
       for (int64_t i = 0; i < op.in_features; ++i) {
-        const float weight = static_cast<float>(op.filters.values[o * op.in_features + i] * scale);
+        const float weight = static_cast<float>(filters[o * op.in_features + i] * scale);
         sum += static_cast<double>(x.data[n * op.in_features + i]) * weight;
       }
       y[n * op.out_features + o] = static_cast<float>(sum);

@@ -11,6 +11,12 @@ void CopyWeight(Weight& weight) {
   if (!weight.empty()) weight = Weight::Own(std::vector<float>(weight.data, weight.data + weight.size));
 }
 
+void CopyWeight(WeightSource& source) {
+  Weight weight = source.Read();
+  CopyWeight(weight);
+  source = weight;
+}
+
 void CopyWeights(Graph& graph) {
   for (Node& node : graph.nodes) {
     std::visit(Overloaded{

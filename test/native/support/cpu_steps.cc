@@ -149,7 +149,7 @@ std::vector<double> ConvTolerance(const Conv2dOp& op, const Activation& x, const
                                   const TensorShape& y) {
   Conv2dOp magnitudes = op;
   magnitudes.relu = false;
-  magnitudes.filters.values = Magnitudes(op.filters.values);
+  magnitudes.filters.values = Magnitudes(op.filters.values.Read());
   for (double& scale : magnitudes.filters.channel_scale) scale = std::abs(scale);
   magnitudes.bias = Magnitudes(op.bias);
   const std::vector<float> x_magnitudes = Magnitudes(x.data);
@@ -165,11 +165,12 @@ std::vector<double> ConvTolerance(const Conv2dOp& op, const Activation& x, const
 }
 
 Conv2dOp WithBfloat16Filters(Conv2dOp op) {
-  const size_t per_channel = op.filters.values.size / op.out_channels;
-  std::vector<float> rounded(op.filters.values.size);
+  const Weight values = op.filters.values.Read();
+  const size_t per_channel = values.size / op.out_channels;
+  std::vector<float> rounded(values.size);
   for (size_t i = 0; i < rounded.size(); ++i) {
     const double scale = op.filters.Scale(static_cast<int>(i / per_channel));
-    rounded[i] = static_cast<float>(op.filters.values[i] * scale);
+    rounded[i] = static_cast<float>(values[i] * scale);
   }
   op.filters = {Weight::Own(ToBfloat16(std::move(rounded))), {}};
   return op;

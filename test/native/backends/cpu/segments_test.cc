@@ -54,5 +54,18 @@ TEST(Segments, WhatCrossesLivesAsLongAsTheSegmentsRun) {
   EXPECT_EQ(lifetimes[3].last, 4);
 }
 
+TEST(Segments, RunTheWholeNetworkForAsManyImagesAsTheArenaHolds) {
+  // Per image: a lives to the end beside two others of 100 bytes, two cache lines each: the arena takes 384.
+  const std::vector<int64_t> bytes = {0, 800, 800, 800, 800, 800};
+  const Graph graph = ChainWithShortcut();
+  for (const auto& [arena, images] : {std::pair{100, 1}, {767, 1}, {768, 2}, {100000, 8}}) {
+    const auto segments = WholeNetworkWithin(graph, bytes, 8, arena);
+    ASSERT_EQ(segments.size(), 1u);
+    EXPECT_EQ(segments[0].first, 0);
+    EXPECT_EQ(segments[0].last, 6);
+    EXPECT_EQ(segments[0].images, images) << arena;
+  }
+}
+
 }  // namespace
 }  // namespace resnet_native::cpu

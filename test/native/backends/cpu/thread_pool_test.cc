@@ -5,6 +5,7 @@
 #include <chrono>
 #include <ctime>
 #include <limits>
+#include <stdexcept>
 
 #include "native/backends/cpu/denormals.h"
 
@@ -39,6 +40,23 @@ TEST(ThreadPool, KeepsLoopsApart) {
   int64_t sum = 0;
   for (int64_t total : totals) sum += total;
   EXPECT_EQ(sum, expected);
+}
+
+TEST(ThreadPool, ThrowsWhatAnItemThrowsAndGoesOn) {
+  for (int threads : {1, 3}) {
+    ThreadPool pool(threads);
+    std::atomic<int> runs{0};
+    const auto loop = [&] {
+      pool.ParallelFor(100, [&](int64_t item, int) {
+        if (item % 10 == 3) throw std::runtime_error("item");
+        ++runs;
+      });
+    };
+    EXPECT_THROW(loop(), std::runtime_error);
+    EXPECT_EQ(runs.load(), 90);
+    pool.ParallelFor(10, [&](int64_t, int) { ++runs; });
+    EXPECT_EQ(runs.load(), 100);
+  }
 }
 
 TEST(ThreadPool, WakesAfterASleep) {

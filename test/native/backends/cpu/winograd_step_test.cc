@@ -70,7 +70,7 @@ Matrix TwoSided(const Matrix& t, const Matrix& x) { return Product(Product(t, x)
 // The filters' transform as the step packs it.
 Matrix TransformedFilter(WinogradTile tile, const Conv2dOp& op, int64_t out, int64_t channel) {
   double filter[9], transformed[36];
-  const float* values = op.filters.values.data + (out * op.in_channels + channel) * 9;
+  const Weight values = op.filters.values.Read((out * op.in_channels + channel) * 9, 9);
   for (int k = 0; k < 9; ++k) filter[k] = values[k] * op.filters.Scale(static_cast<int>(out));
   TransformFilters(tile, filter, 1, transformed);
   const int points = PointsOf(tile);
