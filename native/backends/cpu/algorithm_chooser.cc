@@ -92,7 +92,7 @@ AlgorithmChoice AlgorithmChooser::Choose(const std::string& node, const Conv2dOp
                     planned->second + "; give the plan of a session with the same network and options");
   }
   if (algorithms.size() == 1) return {algorithms[0], ""};
-  if (autotune_ == Autotune::kOff) return {CheapestAlgorithm(op, y, memory_), "the cost model"};
+  if (autotune_ == Autotune::kOff) return {step_options.algorithm, "the cost model"};
   y.c = op.out_channels;
   y.n = std::min(y.n, kMostMeasured);
   if (const auto name = remembered_.Find(KeyOf(op, y, dtype, autotune_))) {

@@ -29,8 +29,8 @@ class AlgorithmChooser {
   // `isa` and `threads` are what the machine's choices depend on beside the machine.
   AlgorithmChooser(const CompileOptions& options, const std::string& isa, int threads, StepTimer timer);
 
-  // For a node whose result has shape y. Throws kInvalidArgument for a plan's algorithm that this convolution
-  // cannot have.
+  // For a node whose result has shape y; `step_options` has the algorithm of the cost model. Throws
+  // kInvalidArgument for a plan's algorithm that this convolution cannot have.
   AlgorithmChoice Choose(const std::string& node, const Conv2dOp& op, TensorShape y, DType dtype,
                          const StepOptions& step_options);
 

@@ -1,6 +1,7 @@
 #include "native/backends/cpu/conv_algorithm.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "native/backends/cpu/arithmetic.h"
 
@@ -14,6 +15,8 @@ constexpr int kFewChannels = 16;
 constexpr double kFlopsPerFilterByte = 16;
 // What transforming one channel of a tile there, or back, costs beside multiplying.
 constexpr double kTransformFlops[2] = {130, 380};
+// What transformed filters may take beside the weights: so many times what those take, or so many floats.
+constexpr double kMostExtraFilters = 2, kLeastExtraFloats = (32 << 20) / sizeof(float);
 
 // The least time, in multiply-adds' flops, for filters that come from memory meanwhile.
 double CostOf(double flops, double filter_floats) {
@@ -35,6 +38,34 @@ double WinogradCost(const Conv2dOp& op, const TensorShape& y, WinogradTile tile)
 
 double CostOf(const Conv2dOp& op, const TensorShape& y, ConvAlgorithm algorithm) {
   return algorithm ? WinogradCost(op, y, *algorithm) : DirectCost(op, y);
+}
+
+// Of what the kernels read.
+double FilterFloats(const Conv2dOp& op, ConvAlgorithm algorithm) {
+  const int taps = op.window.kernel_h * op.window.kernel_w;
+  const int positions = algorithm ? PointsOf(*algorithm) * PointsOf(*algorithm) : taps;
+  return double{1} * positions * (op.in_channels / op.groups) * op.out_channels;
+}
+
+// Another algorithm for one of the convolutions, and how much time it loses for each float that it saves.
+struct Downgrade {
+  size_t conv = 0;
+  ConvAlgorithm algorithm;
+  double loss = std::numeric_limits<double>::infinity();
+};
+
+Downgrade LeastLoss(const std::vector<ConvResult>& convs, const std::vector<ConvAlgorithm>& chosen) {
+  Downgrade best;
+  for (size_t i = 0; i < convs.size(); ++i) {
+    const auto& [op, y] = convs[i];
+    if (!chosen[i]) continue;
+    for (const ConvAlgorithm& other : AlgorithmsFor(*op, MemoryMode::kAuto)) {
+      const double saved = FilterFloats(*op, chosen[i]) - FilterFloats(*op, other);
+      const double loss = (CostOf(*op, y, other) - CostOf(*op, y, chosen[i])) / saved;
+      if (saved > 0 && loss < best.loss) best = {i, other, loss};
+    }
+  }
+  return best;
 }
 
 bool IsForWinograd(const Conv2dOp& op) {
@@ -62,6 +93,23 @@ ConvAlgorithm CheapestAlgorithm(const Conv2dOp& op, const TensorShape& y, Memory
   return *std::min_element(algorithms.begin(), algorithms.end(), [&](ConvAlgorithm a, ConvAlgorithm b) {
     return CostOf(op, y, a) < CostOf(op, y, b);
   });
+}
+
+std::vector<ConvAlgorithm> CheapestAlgorithms(const std::vector<ConvResult>& convs, MemoryMode memory) {
+  std::vector<ConvAlgorithm> chosen;
+  double weights = 0, extra = 0;
+  for (const auto& [op, y] : convs) {
+    chosen.push_back(CheapestAlgorithm(*op, y, memory));
+    weights += FilterFloats(*op, std::nullopt);
+    extra += FilterFloats(*op, chosen.back()) - FilterFloats(*op, std::nullopt);
+  }
+  while (extra > std::max(kMostExtraFilters * weights, kLeastExtraFloats)) {
+    const auto [conv, algorithm, loss] = LeastLoss(convs, chosen);
+    const Conv2dOp& op = *convs[conv].op;
+    extra -= FilterFloats(op, chosen[conv]) - FilterFloats(op, algorithm);
+    chosen[conv] = algorithm;
+  }
+  return chosen;
 }
 
 }  // namespace resnet_native::cpu

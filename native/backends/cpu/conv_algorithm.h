@@ -28,4 +28,15 @@ std::vector<ConvAlgorithm> AlgorithmsFor(const Conv2dOp& op, MemoryMode memory);
 // of the filters. Deterministic: the same network and options give the same bits.
 ConvAlgorithm CheapestAlgorithm(const Conv2dOp& op, const TensorShape& y, MemoryMode memory);
 
+// One of a network's convolutions, and the shape of its result.
+struct ConvResult {
+  const Conv2dOp* op;
+  TensorShape y;
+};
+
+// The same for all convolutions of a network together: where transformed filters would take more than twice
+// the memory of all weights beside what these take themselves, those that are worth least time for their
+// memory give way to smaller ones. Small networks may always take 32 MB.
+std::vector<ConvAlgorithm> CheapestAlgorithms(const std::vector<ConvResult>& convs, MemoryMode memory);
+
 }  // namespace resnet_native::cpu

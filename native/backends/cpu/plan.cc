@@ -65,11 +65,13 @@ CpuPlan::CpuPlan(Graph graph, const KernelTable& kernels, int threads, const Com
   AlgorithmChooser chooser(options, kernels[DType::kFloat32].conv->isa, threads,
                            ColdTimer(pool, RoundsOf(options.autotune)));
   const std::vector<TensorShape> usual = UsualShapes(graph_, options);
+  const std::vector<ConvAlgorithm> modelled = ModelledAlgorithms(usual, options.memory);
   StepOptions step_options{kernels_, pool};
   for (size_t i = NeedsInputStep(graph_) ? 0 : 1; i < graph_.nodes.size(); ++i) {
     Node& node = graph_.nodes[i];
     const StepTypes types{types_[i == 0 ? 0 : node.inputs[0]], types_[i]};
     const auto id = static_cast<NodeId>(i);
+    step_options.algorithm = modelled[i];
     if (HasAlgorithms(id)) {
       choices_[i] = chooser.Choose(node.name, std::get<Conv2dOp>(node.op), usual[i], types.x, step_options);
     }
@@ -80,6 +82,21 @@ CpuPlan::CpuPlan(Graph graph, const KernelTable& kernels, int threads, const Com
     ReleaseWeights(node.op);
     step_index_[i] = step_count_++;
   }
+}
+
+std::vector<ConvAlgorithm> CpuPlan::ModelledAlgorithms(const std::vector<TensorShape>& shapes,
+                                                       MemoryMode memory) const {
+  std::vector<ConvResult> convs;
+  std::vector<size_t> nodes;
+  for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+    if (!HasAlgorithms(static_cast<NodeId>(i))) continue;
+    convs.push_back({&std::get<Conv2dOp>(graph_.nodes[i].op), shapes[i]});
+    nodes.push_back(i);
+  }
+  const std::vector<ConvAlgorithm> chosen = CheapestAlgorithms(convs, memory);
+  std::vector<ConvAlgorithm> modelled(graph_.nodes.size());
+  for (size_t i = 0; i < nodes.size(); ++i) modelled[nodes[i]] = chosen[i];
+  return modelled;
 }
 
 bool CpuPlan::HasAlgorithms(NodeId id) const {

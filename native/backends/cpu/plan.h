@@ -42,6 +42,9 @@ class CpuPlan final : public Plan {
   bool HasAlgorithms(NodeId node) const;
   // Throws for a node that is not here or leaves no choice.
   void CheckHasAlgorithms(const std::string& node) const;
+  // What the cost model takes for each node that has them, whose results have these shapes.
+  std::vector<ConvAlgorithm> ModelledAlgorithms(const std::vector<TensorShape>& shapes,
+                                                MemoryMode memory) const;
 
   Graph graph_;
   const int threads_;

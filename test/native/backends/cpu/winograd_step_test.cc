@@ -247,5 +247,27 @@ TEST(Winograd, IsChosenWhereItPays) {
   EXPECT_EQ(chosen(3, 64, same, 1, large, MemoryMode::kAuto), std::nullopt);
 }
 
+// Of filters with 512 channels F(4×4) takes 28 MB more than the weights, F(2×2) 7 MB.
+TEST(Winograd, GivesWayWhereItsFiltersAreWorthLeast) {
+  const Conv2dOp wide = RandomConv(512, 512, Square(3, 1, 1)), narrow = RandomConv(64, 64, Square(3, 1, 1));
+  const ConvResult few_tiles{&wide, {8, 7, 7}}, many_tiles{&wide, {8, 28, 28}};
+  const ConvResult small{&narrow, {8, 56, 56}};
+  const auto chosen = [](const std::vector<ConvResult>& convs) {
+    return CheapestAlgorithms(convs, MemoryMode::kAuto);
+  };
+  using enum WinogradTile;
+  EXPECT_EQ(chosen({few_tiles, small}), (std::vector<ConvAlgorithm>{kF4, kF4}));
+  EXPECT_EQ(chosen({few_tiles, many_tiles, small}), (std::vector<ConvAlgorithm>{kF2, kF4, kF4}));
+  // A pointwise convolution's weights count, too.
+  const Conv2dOp pointwise = RandomConv(2048, 1024, Square(1));
+  const ConvResult weights{&pointwise, {8, 7, 7}};
+  EXPECT_EQ(chosen({few_tiles, many_tiles, weights, small}),
+            (std::vector<ConvAlgorithm>{kF2, kF4, std::nullopt, kF4}));
+  EXPECT_EQ(chosen({few_tiles, many_tiles, weights, weights, small}),
+            (std::vector<ConvAlgorithm>{kF4, kF4, std::nullopt, std::nullopt, kF4}));
+  EXPECT_EQ(CheapestAlgorithms({few_tiles, small}, MemoryMode::kLow),
+            (std::vector<ConvAlgorithm>{std::nullopt, std::nullopt}));
+}
+
 }  // namespace
 }  // namespace resnet_native::cpu
