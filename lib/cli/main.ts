@@ -9,6 +9,7 @@ import { addDevices } from './devices.js';
 import { addExtract } from './extract.js';
 import { addQuantize } from './quantize.js';
 import { addServe } from './serve.js';
+import { addWeights } from './weights.js';
 
 const DONE = 0;
 const FAILED = 1;
@@ -23,6 +24,7 @@ Examples:
   resnet-native extract photos --out features      features of all images in a folder
   resnet-native serve                              the digits model over HTTP, with a web page
   resnet-native quantize --calibration photos --out int8.safetensors    the shipped model in int8
+  resnet-native weights list                       pretrained weights; also download, inspect, convert
   resnet-native devices                            what computes here, and why something does not
   resnet-native bench --peers onnxruntime          how fast this machine is, and another engine on it
 
@@ -40,6 +42,7 @@ function createProgram(signal: AbortSignal): Command {
   addClassify(program, signal);
   addExtract(program, signal);
   addDevices(program);
+  addWeights(program, signal);
   addQuantize(program, signal);
   addBench(program, signal);
   addServe(program, signal);

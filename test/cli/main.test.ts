@@ -37,12 +37,15 @@ describe('help and version', () => {
     expect(stderr).toBe('');
   });
 
-  test.each(['classify', 'devices'])('%s has its own, with its options', async (command) => {
-    const { code, stdout } = await runCli(command, '--help');
-    expect(code).toBe(0);
-    expect(stdout).toContain(`Usage: resnet-native ${command}`);
-    expect(stdout).toContain('--json');
-  });
+  test.each(['classify', 'devices', 'quantize', 'extract', 'bench'])(
+    '%s has its own, with its options',
+    async (command) => {
+      const { code, stdout } = await runCli(command, '--help');
+      expect(code).toBe(0);
+      expect(stdout).toContain(`Usage: resnet-native ${command}`);
+      expect(stdout).toContain('--json');
+    },
+  );
 
   test('classify has examples and all options that commands with a model share', async () => {
     const { stdout } = await runCli('classify', '--help');
