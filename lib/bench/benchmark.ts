@@ -79,7 +79,7 @@ export async function benchmark(options: BenchOptions, { signal, onCell }: Bench
 }
 
 /** @throws ResNetError `INVALID_ARGUMENT`. */
-export function checkBenchOptions(options: BenchOptions): void {
+function checkBenchOptions(options: BenchOptions): void {
   const { archs, dtypes, devices, batches, size, threads, autotune, memory, seconds, rounds, peers } =
     options;
   for (const arch of archs) checkOneOf('the architecture', arch, benchNetworkNames());

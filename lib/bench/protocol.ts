@@ -67,7 +67,6 @@ export interface Answers {
 }
 
 export type Request = LoadRequest | RunRequest | MemoryRequest | ProfileRequest;
-export type RequestOf<Op extends Request['op']> = Extract<Request, { op: Op }>;
 
 /** The answer of an engine that could not do what it was asked. */
 export interface ErrorAnswer {

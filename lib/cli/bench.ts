@@ -1,6 +1,5 @@
-import { constants } from 'node:fs';
-import { access, mkdir, writeFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { type BenchOptions, benchmark } from '../bench/benchmark.js';
 import { benchNetworkNames } from '../bench/networks.js';
@@ -9,10 +8,9 @@ import { profileSvg } from '../bench/profile-svg.js';
 import { type Cell, type Results, readResults } from '../bench/results.js';
 import { cellText, layersTable, machineText, remarks, resultsTable } from '../bench/text.js';
 import { traceEvents } from '../bench/trace-events.js';
-import { ResNetError } from '../errors.js';
 import type { Autotune, Memory } from '../runtime/compile.js';
 import { AUTOTUNE_HELP } from './model-options.js';
-import { integer } from './usage.js';
+import { checkWritable, integer } from './usage.js';
 
 const EXAMPLES = `
 Examples:
@@ -120,14 +118,6 @@ async function writePlots(folder: string, { cells, peak }: Results): Promise<voi
     const name = [arch, dtype, device.replace(':', ''), `${batch}x${height}`].join('-');
     await writeFile(join(folder, `${name}.svg`), profileSvg(cell, peak));
   }
-}
-
-/** Before minutes of measuring, not after them. */
-async function checkWritable(file: string): Promise<void> {
-  const folder = dirname(resolve(file));
-  await access(folder, constants.W_OK).catch((cause: Error) => {
-    throw new ResNetError('FILE', `${file} cannot be written: ${cause.message}`, { cause });
-  });
 }
 
 function names(list: string): string[] {

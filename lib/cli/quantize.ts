@@ -1,8 +1,5 @@
-import { constants } from 'node:fs';
-import { access } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { ResNetError, throwIfAborted } from '../errors.js';
+import { throwIfAborted } from '../errors.js';
 import { quantizeModel } from '../models/quantize.js';
 import type { QuantizationOptions } from '../runtime/quantization.js';
 import { countEntries } from '../sources/inputs.js';
@@ -15,7 +12,7 @@ import { chooseModel, readLabels } from './choose-model.js';
 import { addModelOptions, type ModelOptions, taskOptions } from './model-options.js';
 import { Progress } from './progress.js';
 import { stylesFor, unreadText, widthOf } from './text.js';
-import { integer, wrongUsage } from './usage.js';
+import { checkWritable, integer, wrongUsage } from './usage.js';
 
 const EXAMPLES = `
 Examples:
@@ -130,11 +127,4 @@ function text(out: string, images: number, layers: readonly LayerNoise[] | undef
     ({ name, decibels }) => `${name.padEnd(width)}  ${decibels.toFixed(1).padStart(6)} dB`,
   );
   return `${[head, style('bold', `${'layer'.padEnd(width)}  signal to noise`), ...rows].join('\n')}\n`;
-}
-
-/** Before minutes of computing, not after them. */
-async function checkWritable(file: string): Promise<void> {
-  await access(dirname(resolve(file)), constants.W_OK).catch((cause: Error) => {
-    throw new ResNetError('FILE', `${file} cannot be written: ${cause.message}`, { cause });
-  });
 }

@@ -1,3 +1,6 @@
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { InvalidArgumentError } from 'commander';
 import { ResNetError } from '../errors.js';
 import { checkInteger } from '../is.js';
@@ -16,4 +19,14 @@ export function integer(name: string, min: number): (value: string) => number {
       throw new InvalidArgumentError((error as Error).message);
     }
   };
+}
+
+/**
+ * Whether a file can be written, before minutes of work, not after them.
+ * @throws ResNetError `FILE`.
+ */
+export async function checkWritable(file: string): Promise<void> {
+  await access(dirname(resolve(file)), constants.W_OK).catch((cause: Error) => {
+    throw new ResNetError('FILE', `${file} cannot be written: ${cause.message}`, { cause });
+  });
 }

@@ -10,7 +10,7 @@ import { saveSafetensors } from '../weights/save.js';
 import { itemSize, type StateTensor } from '../weights/state-dict.js';
 import { Progress } from './progress.js';
 import { printable, widthOf } from './text.js';
-import { wrongUsage } from './usage.js';
+import { checkWritable, wrongUsage } from './usage.js';
 
 const EXAMPLES = `
 Examples:
@@ -112,6 +112,7 @@ interface ConvertOptions extends JsonOption {
 
 async function convert(file: string, { to, json }: ConvertOptions, signal: AbortSignal): Promise<void> {
   if (!to.endsWith('.safetensors')) throw wrongUsage('--to must be a .safetensors file');
+  await checkWritable(to);
   const state = await readStateDict(file);
   const metadata = await readMetadata(file);
   throwIfAborted(signal);

@@ -234,6 +234,6 @@ async function chosenDevices({ device, dtype = 'float32' }: CompileOptions): Pro
   if (!lacking) return chosen;
   throw new ResNetError(
     'UNSUPPORTED',
-    `The device "${lacking.id}" does not compute in ${dtype} here, only in ${lacking.dtypes.join(', ')}`,
+    `The device "${lacking.id}" does not compute in ${dtype} here, only in ${lacking.dtypes.join(', ')}: give one of these as dtype`,
   );
 }

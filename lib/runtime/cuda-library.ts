@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 const LIBRARY = 'resnet_native_cuda.so';
 
 /** The optional package that brings the CUDA backend to this platform: installed by name, found when it is there. */
-export const CUDA_PACKAGE = `@resnet-native/cuda-${process.platform}-${process.arch}`;
+const CUDA_PACKAGE = `@resnet-native/cuda-${process.platform}-${process.arch}`;
 
 /**
  * Where the CUDA backend's library may be, in the order in which the addon tries them when a CUDA device is first asked

@@ -110,7 +110,10 @@ async function collectScales(
     onImages(seen);
   }
   if (seen === 0) {
-    throw new ResNetError('INVALID_ARGUMENT', 'Calibration needs at least one image, and there are none');
+    throw new ResNetError(
+      'INVALID_ARGUMENT',
+      'Calibration needs at least one image, and there are none: give pictures like those that the network will see',
+    );
   }
   return calibration.scales(method, percentile);
 }

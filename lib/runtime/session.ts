@@ -139,7 +139,11 @@ export class Session {
     if (signal !== undefined && !(signal instanceof AbortSignal)) {
       throw invalid('signal', 'an AbortSignal', signal);
     }
-    if (this.#closed) throw new ResNetError('SESSION_CLOSED', 'The session is closed: it takes no more runs');
+    if (this.#closed)
+      throw new ResNetError(
+        'SESSION_CLOSED',
+        'The session is closed: it takes no more runs; compile the model again',
+      );
     if (signal?.aborted) throw new AbortError(signal.reason);
     const id = ++this.#lastRun;
     const cancel = () => this.#native.cancel(id);

@@ -137,7 +137,11 @@ export class HostedSession {
     checkBatch(input, this);
     if (signal !== undefined && !(signal instanceof AbortSignal))
       throw invalid('signal', 'an AbortSignal', signal);
-    if (this.#closed) throw new ResNetError('SESSION_CLOSED', 'The session is closed: it takes no more runs');
+    if (this.#closed)
+      throw new ResNetError(
+        'SESSION_CLOSED',
+        'The session is closed: it takes no more runs; host the model again',
+      );
     if (signal?.aborted) throw new AbortError(signal.reason);
     const tensors = input instanceof Tensor ? [input] : input;
     const running = this.#host
