@@ -16,11 +16,15 @@ export class BodyMemory {
 
   /** Of at least so many bytes, with whatever is in them. */
   take(bytes: number): ArrayBufferLike {
-    if (bytes < LARGE) return new ArrayBuffer(bytes);
+    return this.takeFree(bytes) ?? (bytes < LARGE ? new ArrayBuffer(bytes) : native().allocate(bytes));
+  }
+
+  /** The same, but only if it was used before. */
+  takeFree(bytes: number): ArrayBufferLike | undefined {
+    if (bytes < LARGE) return undefined;
     const i = this.#free.findLastIndex(({ byteLength }) => byteLength >= bytes && byteLength <= 2 * bytes);
     const [buffer] = i < 0 ? [] : this.#free.splice(i, 1);
-    if (buffer === undefined) return native().allocate(bytes);
-    this.#freeBytes -= buffer.byteLength;
+    this.#freeBytes -= buffer?.byteLength ?? 0;
     return buffer;
   }
 

@@ -6,6 +6,8 @@ import { BodyMemory, discardChunk } from './body-memory.js';
 // Of a cache line; that of the widest values that tensors have would do.
 const ALIGNMENT = 64;
 
+type BodyListener = (error: Error | null, body?: Buffer) => void;
+
 /** Where the JSON of a body ends and the bytes of tensors begin, as the client says. */
 export function headerLength({ headers }: FastifyRequest): string | undefined {
   return headers['inference-header-content-length'] as string | undefined;
@@ -18,23 +20,19 @@ export function headerLength({ headers }: FastifyRequest): string | undefined {
 export class BodyReader {
   readonly #memory = new BodyMemory();
 
-  /** @throws RequestError 413. */
-  async read(request: FastifyRequest, payload: IncomingMessage): Promise<Buffer> {
+  /** Tells `done` the body, or RequestError 413. */
+  read(request: FastifyRequest, payload: IncomingMessage, done: BodyListener): void {
+    const { headers } = request;
     const limit = request.routeOptions.bodyLimit as number;
-    checkSize(Number(request.headers['content-length'] ?? 0), limit);
-    const chunks = await receive(payload, limit);
-    const size = chunks.reduce((sum, { length }) => sum + length, 0);
-    const start = Number(headerLength(request));
-    const padding =
-      Number.isSafeInteger(start) && start >= 0 ? (ALIGNMENT - (start % ALIGNMENT)) % ALIGNMENT : 0;
-    const body = Buffer.from(this.#memory.take(padding + size), padding, size);
-    let offset = 0;
-    for (const chunk of chunks) {
-      body.set(chunk, offset);
-      offset += chunk.length;
-      discardChunk(chunk);
+    const length = Number(headers['content-length'] ?? 0);
+    if (length > limit) {
+      done(sizeError(limit));
+      return;
     }
-    return body;
+    // What is compressed gets longer.
+    const expected = headers['content-encoding'] === undefined ? length : 0;
+    const body = new IncomingBody(this.#memory, paddingBefore(Number(headerLength(request))), expected);
+    receive(payload, body, limit, done);
   }
 
   /** Takes the memory of a body back, which nothing reads any more. */
@@ -50,25 +48,90 @@ export function skipBody(payload: IncomingMessage): void {
   payload.on('data', discardChunk);
 }
 
-/** By events: reading in any other way joins chunks that wait, which is one more copy. */
-function receive(payload: IncomingMessage, limit: number): Promise<readonly Buffer[]> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  return new Promise((resolve, reject) => {
-    payload.on('data', (chunk: Buffer) => {
-      size += chunk.length;
-      if (size <= limit) chunks.push(chunk);
-      else reject(sizeError(limit));
-    });
-    payload.on('end', () => resolve(chunks));
-    payload.on('error', reject);
-    payload.on('close', () => reject(new Error('The client left before the body was complete')));
-    payload.resume(); // what decompresses it comes paused
-  });
+/**
+ * A body of which a part has come. Where memory for all of it is free, each chunk is put in its place at once, while the
+ * caches still have it; new memory is taken only when all is there, since a client may promise more than it sends.
+ */
+class IncomingBody {
+  #place: ArrayBufferLike | undefined;
+  #chunks: Buffer[] = [];
+  #size = 0;
+
+  /** @param expected its length, or 0. */
+  constructor(
+    private readonly memory: BodyMemory,
+    private readonly padding: number,
+    expected: number,
+  ) {
+    this.#place = memory.takeFree(padding + expected);
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Takes the chunk over. */
+  add(chunk: Buffer): void {
+    const start = this.#size;
+    this.#size += chunk.length;
+    if (this.#place) this.#put(chunk, this.#place, start);
+    else this.#chunks.push(chunk);
+  }
+
+  whole(): Buffer {
+    const place = this.#place ?? this.memory.take(this.padding + this.#size);
+    let start = 0;
+    for (const chunk of this.#chunks) {
+      const { length } = chunk;
+      this.#put(chunk, place, start);
+      start += length;
+    }
+    return Buffer.from(place, this.padding, this.#size);
+  }
+
+  /** Nobody wants the rest. */
+  drop(): void {
+    if (this.#place) this.memory.giveBack(this.#place);
+    this.#place = undefined;
+    this.#chunks = [];
+  }
+
+  /** Empties the chunk. */
+  #put(chunk: Buffer, place: ArrayBufferLike, start: number): void {
+    new Uint8Array(place, this.padding + start).set(chunk);
+    discardChunk(chunk);
+  }
 }
 
-function checkSize(size: number, limit: number): void {
-  if (size > limit) throw sizeError(limit);
+/** By events: reading in any other way joins chunks that wait, which is one more copy. Calls `done` once. */
+function receive(payload: IncomingMessage, body: IncomingBody, limit: number, done: BodyListener): void {
+  let isDone = false;
+  const fail = (error: Error) => {
+    if (isDone) return;
+    isDone = true;
+    body.drop();
+    done(error);
+  };
+  payload.on('data', (chunk: Buffer) => {
+    if (isDone) discardChunk(chunk);
+    else if (body.size + chunk.length > limit) fail(sizeError(limit));
+    else body.add(chunk);
+  });
+  payload.on('end', () => {
+    if (isDone) return;
+    isDone = true;
+    done(null, body.whole());
+  });
+  payload.on('error', fail);
+  payload.on('close', () => {
+    if (!isDone) fail(new Error('The client left before the body was complete'));
+  });
+  payload.resume(); // what decompresses it comes paused
+}
+
+/** So that tensors which begin `start` bytes behind it are aligned; what is no such place is found out later. */
+function paddingBefore(start: number): number {
+  return Number.isSafeInteger(start) && start >= 0 ? (ALIGNMENT - (start % ALIGNMENT)) % ALIGNMENT : 0;
 }
 
 function sizeError(limit: number): RequestError {

@@ -46,21 +46,22 @@ const isHealth = (path: string) => path.startsWith('/v2/health/');
 /** Counts requests, checks the token, and refuses all but health checks while the server drains. */
 export function watchRequests(app: FastifyInstance, gate: Gate, inFlight: InFlight): void {
   const isRight = gate.token === undefined ? () => true : bearerCheck(gate.token);
-  app.addHook('onRequest', async (request, reply) => {
+  // Hooks by callback: a promise each would be a turn of the event loop's microtasks for every request.
+  app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id);
     const path = request.url.split('?', 1)[0] as string;
-    if (isHealth(path)) return;
-    if (!gate.isOpen()) throw new RequestError(503, 'DRAINING', 'The server is shutting down');
+    if (isHealth(path)) return done();
+    if (!gate.isOpen()) return done(new RequestError(503, 'DRAINING', 'The server is shutting down'));
     inFlight.add();
     reply.raw.once('close', () => inFlight.remove());
-    if (!gate.open(path) && !isRight(request.headers.authorization)) {
-      reply.header('www-authenticate', 'Bearer');
-      throw unauthorized();
-    }
+    if (gate.open(path) || isRight(request.headers.authorization)) return done();
+    reply.header('www-authenticate', 'Bearer');
+    done(unauthorized());
   });
-  app.addHook('onResponse', async (request, reply) => {
+  app.addHook('onResponse', (request, reply, done) => {
     const route = request.routeOptions.url ?? 'none';
     gate.metrics.request(route, request.method, reply.statusCode, reply.elapsedTime);
+    done();
   });
 }
 

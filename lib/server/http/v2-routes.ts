@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify';
 import type { Models } from '../models.js';
 import { infer } from '../protocol/infer.js';
 import { EXTENSIONS, modelConfig, modelMetadata, modelStats } from '../protocol/metadata.js';
@@ -24,8 +24,8 @@ export async function v2Routes(app: FastifyInstance, options: V2Options): Promis
   // Bodies are taken as they are: clients send JSON with bytes behind it, under any content type or none.
   app.removeAllContentTypeParsers();
   const bodies = new BodyReader();
-  app.addContentTypeParser('*', (request: FastifyRequest, payload: IncomingMessage) =>
-    bodies.read(request, payload),
+  app.addContentTypeParser('*', (request: FastifyRequest, payload: IncomingMessage, done) =>
+    bodies.read(request, payload, done),
   );
 
   app.get('/v2', () => ({ name: 'resnet-native', version: serverVersion, extensions: EXTENSIONS }));
@@ -40,13 +40,14 @@ export async function v2Routes(app: FastifyInstance, options: V2Options): Promis
       return reply.code(isReady ? 200 : 503).send({ name, ready: isReady });
     });
     // Before the body is read, which is large: under overload most are refused.
-    const onRequest = async (request: FastifyRequest) => {
+    const onRequest = (request: FastifyRequest, _reply: FastifyReply, done: HookHandlerDoneFunction) => {
       try {
         named(request as NamedRequest).batcher.checkRoom();
       } catch (error) {
         skipBody(request.raw);
-        throw error;
+        return done(error as Error);
       }
+      done();
     };
     app.post(`${path}/infer`, { onRequest }, (request: NamedRequest, reply) => {
       const model = named(request);
