@@ -4,7 +4,7 @@
 //
 //   node bench/serve.mjs [--parts closed,open,overload,memory] [--arch resnet18] [--threads N] [--out FILE]
 //
-// Every part takes 60 to 90 seconds. Parts that are not asked for stay in the file as they are.
+// Every part takes 60 to 90 seconds, `open` three minutes. Parts that are not asked for stay in the file as they are.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';

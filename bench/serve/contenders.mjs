@@ -1,3 +1,4 @@
+import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
 import { EngineProcess } from '../../dist/bench/engine-process.js';
 import { NetworkFiles } from '../../dist/bench/network-files.js';
@@ -13,6 +14,11 @@ const WARM_UP_SECONDS = 5;
 function startProcess(script) {
   const args = [join(import.meta.dirname, script)];
   return new EngineProcess({ engine: script, file: process.execPath, args }, new AbortController().signal);
+}
+
+/** Of all cores, since the machine was started. */
+function idleMs() {
+  return cpus().reduce((sum, { times }) => sum + times.idle, 0);
 }
 
 /** The servers of a part, ours first, and the generator of the load; all end when it is disposed of. */
@@ -65,11 +71,26 @@ export class Contenders {
     return { model: 'model', name: 'input', datatype: 'FP32', shape: [1, 3, SIDE, SIDE] };
   }
 
-  /** What a load came to, with what both sides took meanwhile. */
+  /** What a load came to, with what both sides, and all others, took meanwhile. */
   async load(server, request) {
     await server.process.ask({ op: 'usage' });
+    const [idle, started] = [idleMs(), performance.now()];
     const measured = await this.generator.ask({ port: server.port, input: this.input, ...request });
-    return { ...measured, ...(await server.process.ask({ op: 'usage' })) };
+    const idleCores = (idleMs() - idle) / (performance.now() - started);
+    const usage = await server.process.ask({ op: 'usage' });
+    const known = measured.generatorCores + usage.serverCores + idleCores;
+    return { ...measured, ...usage, otherCores: Math.max(0, availableParallelism() - known) };
+  }
+
+  /** Requests a second that our server answers to many clients. */
+  async capacity(seconds) {
+    return (await this.load(this.own, { op: 'closed', connections: 64, seconds })).perSecond;
+  }
+
+  /** Milliseconds of each request of Poisson arrivals that our batcher gets without a server before it. */
+  async inProcess(arrivals) {
+    const shape = this.input.shape.slice(1);
+    return (await this.own.process.ask({ op: 'inProcess', shape, ...arrivals })).ms;
   }
 
   /** Milliseconds of each run of our session alone. */

@@ -1,6 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { seededRandom } from '../../dist/bench/random.js';
 import { percentile } from '../../dist/bench/statistics.js';
+import { poissonArrivals } from './arrivals.mjs';
 import { Connection } from './connection.mjs';
 
 // Load on a server: closed-loop (so many clients, each sends as soon as it is answered) and open-loop (requests come when
@@ -80,13 +79,12 @@ export async function closedLoop({
 }
 
 /**
- * Poisson arrivals of `rate` a second. Times count from when a request was meant to be sent: had the server, or this
- * process, fallen behind, that would show.
+ * Poisson arrivals. Times count from when a request was meant to be sent: had the server, or this process, fallen behind,
+ * that would show. Gives all of them, and how late the requests were sent.
  */
-export async function openLoop({ port, request, rate, seconds, maxConnections, seed = 1 }) {
+export async function openLoop({ port, request, maxConnections, ...arrivals }) {
   const tally = new Tally();
-  const random = seededRandom(seed);
-  const gap = () => (-1000 / rate) * Math.log(1 - random());
+  const sentLate = [];
   const idle = [];
   const late = [];
   let open = 0;
@@ -114,14 +112,12 @@ export async function openLoop({ port, request, rate, seconds, maxConnections, s
     underWay.add(done);
   };
 
-  const began = performance.now();
-  const end = began + 1000 * seconds;
-  for (let due = began; due < end; due += gap()) {
-    // A timer of 0 ms would be one of 1 ms: what is due is sent now.
-    if (due > performance.now()) await sleep(due - performance.now());
-    dispatch(due);
-  }
+  await poissonArrivals(arrivals, (intended) => {
+    sentLate.push(performance.now() - intended);
+    dispatch(intended);
+  });
   while (underWay.size > 0) await Promise.all(underWay);
   for (const connection of idle) connection.close();
-  return tally.summary(seconds);
+  const sentLateP99Ms = percentile(sentLate, 0.99);
+  return { ...tally.summary(arrivals.seconds), sentLateP99Ms, ms: tally.ms };
 }

@@ -3,12 +3,13 @@ import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { median, percentile } from '../../dist/bench/statistics.js';
 import { Contenders } from './contenders.mjs';
+import { open } from './open.mjs';
 
 const CONCURRENCIES = [1, 8, 64];
 const BARE_BATCHES = [1, 8, 32];
 const ROUNDS = 5;
 
-/** What is measured, by name. Each takes 60 to 90 s at `scale` 1. */
+/** What is measured, by name. Each takes 60 to 90 s at `scale` 1, `open` three minutes. */
 export const PARTS = { closed, open, overload, memory };
 
 /** Throughput: rounds in which our bare session, our server and the peer's take turns; the clock of a machine moves. */
@@ -56,43 +57,15 @@ async function closed(options) {
   return { seconds, bare, cells };
 }
 
-/** Latency at a part of what the server can do. */
-async function open(options) {
-  const contenders = await Contenders.start(options);
-  try {
-    const cells = [];
-    for (const share of [0.3, 0.7]) {
-      const computeMs = median(await contenders.bare(1, 3 * options.scale));
-      const capacity = await capacityOf(contenders, options);
-      const rate = share * capacity;
-      const load = { op: 'open', rate, seconds: 35 * options.scale, maxConnections: 256 };
-      const cell = { share, rate, computeMs, capacity, ...(await contenders.load(contenders.own, load)) };
-      cells.push(cell);
-      options.log(
-        `${100 * share}% of ${capacity.toFixed(0)}/s: p50 ${cell.p50.toFixed(1)} p99 ${cell.p99.toFixed(1)} ms = ` +
-          `${(cell.p99 / computeMs).toFixed(1)}x the ${computeMs.toFixed(1)} ms of one image, event loop p99 ${cell.eventLoopP99Ms.toFixed(1)} ms`,
-      );
-    }
-    return { cells };
-  } finally {
-    await contenders[Symbol.asyncDispose]();
-  }
-}
-
-async function capacityOf(contenders, { scale }) {
-  const load = { op: 'closed', connections: 64, seconds: 4 * scale };
-  return (await contenders.load(contenders.own, load)).perSecond;
-}
-
 /** Three times as many requests as the server can answer. */
 async function overload(options) {
   const contenders = await Contenders.start(options);
   try {
-    const capacity = await capacityOf(contenders, options);
+    const capacity = await contenders.capacity(4 * options.scale);
     const load = { op: 'open', rate: 3 * capacity, seconds: 60 * options.scale, maxConnections: 1024 };
     const probing = new AbortController();
     const health = probeHealth(contenders.own.port, probing.signal);
-    const measured = await contenders.load(contenders.own, load);
+    const { ms: _, ...measured } = await contenders.load(contenders.own, load);
     probing.abort();
     const healthMs = await health;
     const [healthP99Ms, healthWorstMs] = [0.99, 1].map((share) => percentile(healthMs, share));

@@ -3,6 +3,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { answerLines } from '../../dist/bench/answer-lines.js';
 import { createServer, Tensor } from '../../dist/index.js';
+import { poissonArrivals } from './arrivals.mjs';
 import { startPeer } from './peer.mjs';
 
 // The delay that is recorded includes the timer's own interval.
@@ -32,6 +33,20 @@ async function bare({ batch, shape, seconds }) {
   return { ms };
 }
 
+/** The batcher without a server before it: milliseconds of each request that it answered. */
+async function inProcess({ shape, ...arrivals }) {
+  const { batcher } = server.models.get('model');
+  const input = Tensor.allocate([1, ...shape], 'float32');
+  const ms = [];
+  const runs = [];
+  await poissonArrivals(arrivals, (intended) => {
+    runs.push(batcher.run(input).then(() => ms.push(performance.now() - intended)));
+  });
+  // What it refuses counts no more than it does over HTTP.
+  await Promise.allSettled(runs);
+  return { ms };
+}
+
 /** Since it was last asked. */
 function usage() {
   const { user, system } = process.cpuUsage(last.cpu);
@@ -53,6 +68,7 @@ const operations = {
   own: async (request) => ({ port: await startOwn(request) }),
   peer: async (request) => ({ port: await startPeer(request) }),
   bare,
+  inProcess,
   usage,
   batches: () => {
     const { batchSizes } = server.models.get('model').batcher.stats();

@@ -22,6 +22,8 @@ export interface LoadResult {
   /** What both sides took of the processor. */
   readonly generatorCores: number;
   readonly serverCores: number;
+  /** What else the processor was taken by: other processes, and other machines where this one is virtual. */
+  readonly otherCores: number;
   /** Of the server, at the end. */
   readonly rssBytes: number;
   readonly eventLoopP99Ms: number;
@@ -61,14 +63,31 @@ export interface OpenPart extends Part {
   readonly cells: readonly OpenCell[];
 }
 
-export interface OpenCell extends LoadResult {
-  /** Of a batch of one in the bare session, just before: the median. */
-  readonly computeMs: number;
-  /** Requests a second that the server answered to 64 clients, just before. */
-  readonly capacity: number;
+/** A 99th percentile, of each window by its median and of the requests of all. */
+export interface WindowsP99 {
+  readonly median: number;
+  readonly pooled: number;
+}
+
+export interface OpenCell {
   /** Of the capacity. */
   readonly share: number;
+  readonly windows: readonly OpenWindow[];
+  /** In times of what one image takes in the same window. */
+  readonly p99Times: WindowsP99;
+  /** The same arrivals, given to the batcher without a server. */
+  readonly inProcessP99Times: WindowsP99;
+}
+
+export interface OpenWindow extends LoadResult {
+  /** Requests a second that the server answered to 64 clients, just before. */
+  readonly capacity: number;
   readonly rate: number;
+  /** Of a batch of one in the bare session, before, between and after: the median. */
+  readonly computeMs: number;
+  /** How late the generator sent its requests. */
+  readonly sentLateP99Ms: number;
+  readonly inProcessP99: number;
 }
 
 /** Poisson arrivals of three times the capacity. */

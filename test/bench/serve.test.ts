@@ -33,15 +33,16 @@ test('every part runs, small, and parts that are not asked for stay', async () =
   expect([...engines][0]).toBe('resnet-native');
   expect(engines.size).toBe(resolveOnnxRuntime() ? 2 : 1);
   expect(parts.closed?.cells.map(({ concurrency }) => concurrency).slice(0, 3)).toEqual([1, 8, 64]);
-  expect(parts.open?.cells).toHaveLength(2);
-  for (const { statuses, resets } of [...(parts.open?.cells ?? []), parts.overload as LoadResult]) {
+  const windows = parts.open?.cells.flatMap((cell) => cell.windows) ?? [];
+  expect(windows).toHaveLength(2);
+  for (const { statuses, resets } of [...windows, parts.overload as LoadResult]) {
     expect(resets).toBe(0);
     expect(Object.keys(statuses).filter((status) => !['200', '429'].includes(status))).toEqual([]);
   }
   expect(parts.memory?.requests).toBe(2000);
   expect(parts.memory?.rssBytes).toHaveLength(10);
   expect(serveTables({ ...head, parts })).toContain('resnet18');
-}, 120_000);
+}, 240_000);
 
 test.each([
   ['--parts', 'nothing'],
@@ -61,6 +62,7 @@ const load: LoadResult = {
   worst: 300,
   generatorCores: 0.1,
   serverCores: 1.8,
+  otherCores: 0,
   rssBytes: 200e6,
   eventLoopP99Ms: 3,
   eventLoopWorstMs: 9,
@@ -69,6 +71,7 @@ const part = { date: '2026-01-02T03:04:05.678Z', command: 'node bench/serve.mjs'
 
 test('the tables', () => {
   const cell = { version: '1', rounds: [load], imagesPerSecond: 90, p50: 10, p99: 20, generatorCores: 0.1 };
+  const window = { ...load, capacity: 100, sentLateP99Ms: 1, inProcessP99: 14 };
   const tables = serveTables({
     format: 'resnet-native-serve',
     version: 1,
@@ -86,7 +89,20 @@ test('the tables', () => {
           { ...cell, engine: 'peer', concurrency: 8, shareOfBare: 0.5, eventLoopP99Ms: 99 },
         ],
       },
-      open: { ...part, cells: [{ ...load, computeMs: 7, capacity: 100, share: 0.3, rate: 30, p99: 21 }] },
+      open: {
+        ...part,
+        cells: [
+          {
+            share: 0.3,
+            windows: [
+              { ...window, rate: 30, computeMs: 7 },
+              { ...window, rate: 33, computeMs: 9 },
+            ],
+            p99Times: { median: 3, pooled: 3.5 },
+            inProcessP99Times: { median: 2, pooled: 2.5 },
+          },
+        ],
+      },
       overload: { ...part, ...load, capacity: 100, healthProbes: 600, healthP99Ms: 12, healthWorstMs: 20 },
       memory: { ...part, requests: 200_000, seconds: 50, rssBytes: [100e6, 98e6], growth: -0.02 },
     },
@@ -101,7 +117,7 @@ test('the tables', () => {
 |  | measured | goal |
 | --- | --- | --- |
 | throughput, of the 100.0 images/s of the bare session less what the generator takes | 95% | ≥ 85% |
-| p99 at 30% load (Poisson, 30/s), in times of the 7.0 ms that one image takes | 3.0× | ≤ 4.5× |
+| p99 at 30% load (Poisson, 30 to 33/s), in times of the 7 to 9 ms that one image takes: the median of 2 windows (all requests together); without a server | 3.0× (3.5×); 2.0× (2.5×) | ≤ 4.5× |
 | goodput at 3× load for 60 s, of its peak (100.0/s) | 95% | ≥ 90% |
 | answers: 200, 429, others; reset connections | 5700, 11400, 0; 0 | no others, no resets |
 | health p99 meanwhile, of 600 | 12.0 ms | ≤ 50 ms |
