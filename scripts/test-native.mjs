@@ -1,7 +1,8 @@
 // Builds and runs the native tests: GoogleTest, through CTest, in build/native-tests.
 //
 //   --sanitize      once under AddressSanitizer and UndefinedBehaviorSanitizer, and once under ThreadSanitizer
-//   --aarch64       cross-compiled for 64-bit Arm and run under qemu (Debian: g++-aarch64-linux-gnu, qemu-user, googletest)
+//   --aarch64       cross-compiled for 64-bit Arm and run under qemu (Debian: g++-aarch64-linux-gnu, qemu-user,
+//                   googletest), the kernels' as several CPUs
 //   --report FILE   writes the counts, under the names that vitest's JSON report uses
 //   --if-possible   succeeds, saying why, where the tests cannot be built
 
@@ -21,6 +22,10 @@ const SANITIZED = {
 const AARCH64 = {
   'native-tests-aarch64': [`-DCMAKE_TOOLCHAIN_FILE=${join(root, 'scripts', 'cmake', 'aarch64-linux.cmake')}`],
 };
+// All extensions; dot products, but no instructions for matrices or bfloat16; neither.
+const AARCH64_CPUS = ['max', 'neoverse-n1', 'cortex-a72'];
+// The tests of kernels that differ between them.
+const CPU_TESTS = 'Int8Network|Bfloat16StepTest|CpuInfo|Dispatch|Peak';
 const AARCH64_TOOLS = [
   ['aarch64-linux-gnu-g++', 'g++-aarch64-linux-gnu'],
   ['qemu-aarch64', 'qemu-user'],
@@ -45,16 +50,19 @@ const { values } = parseArgs({
 });
 const jobs = String(availableParallelism());
 
-/** Configures, builds and runs one tree; returns what its report counts. */
+/** Configures, builds and runs one tree; returns what each of its reports counts. */
 function testIn(name, definitions) {
   const tree = join(root, 'build', name);
   configure(tree, definitions);
   run('cmake', ['--build', tree, '--parallel', jobs]);
+  if (!(name in AARCH64)) return [ctest(tree, [], SANITIZER_OPTIONS)];
+  return AARCH64_CPUS.map((cpu, i) => ctest(tree, i === 0 ? [] : ['-R', CPU_TESTS], { QEMU_CPU: cpu }));
+}
+
+function ctest(tree, selection, env) {
   const junit = join(tree, 'junit.xml');
-  run('ctest', ['--test-dir', tree, '--output-on-failure', '--parallel', jobs, '--output-junit', junit], {
-    env: SANITIZER_OPTIONS,
-    allowFailure: true,
-  });
+  const options = ['--output-on-failure', '--parallel', jobs, '--output-junit', junit, ...selection];
+  run('ctest', ['--test-dir', tree, ...options], { env, allowFailure: true });
   return countsOf(readFileSync(junit, 'utf8'));
 }
 
@@ -103,8 +111,9 @@ const trees = {
 };
 const totals = { passed: 0, failed: 0, skipped: 0 };
 for (const [name, definitions] of Object.entries(Object.keys(trees).length > 0 ? trees : PLAIN)) {
-  const counts = testIn(name, definitions);
-  for (const key of Object.keys(totals)) totals[key] += counts[key];
+  for (const counts of testIn(name, definitions)) {
+    for (const key of Object.keys(totals)) totals[key] += counts[key];
+  }
 }
 report(totals);
 console.log(`native: ${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);

@@ -22,7 +22,7 @@ class CpuBackendImpl final : public Backend {
       for (const auto& [dtype, name] : kDTypeNames) {
         if (kernels[dtype].IsComplete()) info.dtypes.emplace_back(name);
       }
-      if (!(cpu::FeaturesFor(isa) & (cpu::kAvx512Bf16 | cpu::kAmxBf16))) {
+      if (!(cpu::FeaturesFor(isa) & (cpu::kNeonBf16 | cpu::kAvx512Bf16 | cpu::kAmxBf16))) {
         info.reason =
             "bfloat16 is widened to float32, which is no faster: no instructions for it are used here";
       }

@@ -9,8 +9,10 @@
 #include <cpuid.h>
 #endif
 #if defined(__aarch64__) && defined(__linux__)
-#include <asm/hwcap.h>
 #include <sys/auxv.h>
+#endif
+#if defined(__APPLE__)
+#include <sys/sysctl.h>
 #endif
 #if defined(__linux__)
 #include <sys/syscall.h>
@@ -34,7 +36,7 @@ IsaFeatures FeaturesOf(Isa isa) {
     case Isa::kScalar:
       return {0, 0};
     case Isa::kNeon:
-      return {kNeon, kNeon | kNeonDotProduct | kNeonBf16};
+      return {kNeon, kNeon | kNeonDotProduct | kNeonI8mm | kNeonBf16};
     case Isa::kAvx2:
       return {kAvx2Fma, kAvx2Rows};
     case Isa::kAvx512:
@@ -90,16 +92,34 @@ Features ReadFeatures() {
   return features;
 }
 #elif defined(__aarch64__)
+#if defined(__linux__)
+// Of the kernel's interface; the headers of an old one lack the names.
+constexpr unsigned long kHwcapDotProduct = 1ul << 20, kHwcap2I8mm = 1ul << 13, kHwcap2Bf16 = 1ul << 14;
+
+bool HasDotProduct() { return getauxval(AT_HWCAP) & kHwcapDotProduct; }
+bool HasI8mm() { return getauxval(AT_HWCAP2) & kHwcap2I8mm; }
+bool HasBf16() { return getauxval(AT_HWCAP2) & kHwcap2Bf16; }
+#elif defined(__APPLE__)
+bool HasOptional(const char* name) {
+  int value = 0;
+  size_t size = sizeof value;
+  return sysctlbyname(name, &value, &size, nullptr, 0) == 0 && value != 0;
+}
+
+bool HasDotProduct() { return HasOptional("hw.optional.arm.FEAT_DotProd"); }
+bool HasI8mm() { return HasOptional("hw.optional.arm.FEAT_I8MM"); }
+bool HasBf16() { return HasOptional("hw.optional.arm.FEAT_BF16"); }
+#else
+bool HasDotProduct() { return false; }
+bool HasI8mm() { return false; }
+bool HasBf16() { return false; }
+#endif
+
 Features ReadFeatures() {
   Features features = kNeon;
-#if defined(__linux__)
-  if (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) features |= kNeonDotProduct;
-#if defined(HWCAP2_BF16)
-  if (getauxval(AT_HWCAP2) & HWCAP2_BF16) features |= kNeonBf16;
-#endif
-#elif defined(__APPLE__)
-  features |= kNeonDotProduct;  // every Apple CPU that macOS runs on has it
-#endif
+  if (HasDotProduct()) features |= kNeonDotProduct;
+  if (HasI8mm()) features |= kNeonI8mm;
+  if (HasBf16()) features |= kNeonBf16;
   return features;
 }
 #else

@@ -9,14 +9,15 @@ namespace resnet_native::cpu {
 enum Feature : uint32_t {
   kNeon = 1 << 0,
   kNeonDotProduct = 1 << 1,
-  kNeonBf16 = 1 << 2,
-  kAvx2Fma = 1 << 3,
-  kAvxVnni = 1 << 4,
-  kAvx512 = 1 << 5,  // F, BW, DQ and VL
-  kAvx512Bf16 = 1 << 6,
-  kAvx512Vnni = 1 << 7,
-  kAmxBf16 = 1 << 8,
-  kAmxInt8 = 1 << 9,
+  kNeonI8mm = 1 << 2,
+  kNeonBf16 = 1 << 3,
+  kAvx2Fma = 1 << 4,
+  kAvxVnni = 1 << 5,
+  kAvx512 = 1 << 6,  // F, BW, DQ and VL
+  kAvx512Bf16 = 1 << 7,
+  kAvx512Vnni = 1 << 8,
+  kAmxBf16 = 1 << 9,
+  kAmxInt8 = 1 << 10,
 };
 using Features = uint32_t;  // a union of them
 

@@ -26,7 +26,11 @@ std::vector<KernelRow> AllRows() {
   AddRows(rows, kBfloat16Scalar, DType::kBfloat16, 0);
 #if defined(__aarch64__)
   AddRows(rows, kFloat32Neon, DType::kFloat32, kNeon);
+  AddInt8Rows(rows, kInt8Neon, kNeon);
+  AddInt8Rows(rows, kInt8NeonDot, kNeon | kNeonDotProduct);
+  AddInt8Rows(rows, kInt8NeonI8mm, kNeon | kNeonI8mm);
   AddRows(rows, kBfloat16Neon, DType::kBfloat16, kNeon);
+  AddRows(rows, kBfloat16NeonBf16, DType::kBfloat16, kNeon | kNeonBf16);
 #elif defined(__x86_64__)
   AddRows(rows, kFloat32Avx2, DType::kFloat32, kAvx2Fma);
   AddRows(rows, kFloat32Avx512, DType::kFloat32, kAvx512);

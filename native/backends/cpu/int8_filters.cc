@@ -1,6 +1,7 @@
 #include "native/backends/cpu/int8_filters.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "native/backends/cpu/arithmetic.h"
 
@@ -12,20 +13,22 @@ QuantizedFilters::QuantizedFilters(const Int8FilterSource& source)
       to(RequantizeProducts(filters, source.filters.bias, source.operands.x, source.operands.residual,
                             source.operands.y)) {}
 
-Int8PackedFilters::Int8PackedFilters(const Int8FilterSource& all, ThreadPool& pool) {
+Int8PackedFilters::Int8PackedFilters(const Int8FilterSource& all, int depth, ThreadPool& pool)
+    : depth_(depth) {
   const FilterSource& source = all.filters;
   const int64_t in_per_group = source.in_channels / source.groups;
   const bool square = source.in_channels == source.out_channels;
   block_ranges_ = source.groups > 1 && square && kInt8Block % in_per_group == 0;
   range_channels_ = block_ranges_ ? kInt8Block : in_per_group;
   ranges_ = block_ranges_ ? CeilDiv(source.in_channels, kInt8Block) : source.groups;
-  steps_ = CeilDiv(source.taps() * range_channels_, 4);
+  steps_ = CeilDiv(source.taps() * range_channels_, depth);
   MakePanels(source);
 
   const QuantizedFilters quantized(all);
   residual_multiplier_ = quantized.to.residual_multiplier;
   const auto panels = static_cast<int64_t>(panels_.size());
-  weights_ = AlignedBuffer(static_cast<size_t>(panels * kBlocksOfPanel * steps_ * kInt8Panel));
+  weights_ = AlignedBuffer(static_cast<size_t>(panels * kBlocksOfPanel * BlockBytes()));
+  weight_sums_ = AlignedBuffer(static_cast<size_t>(panels * kInt8Panel) * sizeof(int32_t));
   finish_ = AlignedBuffer(static_cast<size_t>(panels * 2 * kInt8Panel) * sizeof(float));
   pool.ParallelFor(panels, [&](int64_t i, int) { Pack(source, quantized, i); });
 }
@@ -48,8 +51,10 @@ void Int8PackedFilters::MakePanels(const FilterSource& source) {
 void Int8PackedFilters::Pack(const FilterSource& source, const QuantizedFilters& quantized, int64_t index) {
   const Panel& panel = panels_[index];
   auto* weights = const_cast<int8_t*>(Weights(index, 0));
+  auto* sums = const_cast<int32_t*>(WeightSums(index, 0));
   auto* multiplier = const_cast<float*>(Multiplier(index));
-  std::fill_n(weights, kBlocksOfPanel * steps_ * kInt8Panel, int8_t{0});
+  std::fill_n(weights, kBlocksOfPanel * BlockBytes(), int8_t{0});
+  std::fill_n(sums, kInt8Panel, 0);
   std::fill_n(multiplier, 2 * kInt8Panel, 0.0f);
   const int64_t in_per_group = source.in_channels / source.groups;
   const int64_t out_per_group = source.out_channels / source.groups;
@@ -61,11 +66,12 @@ void Int8PackedFilters::Pack(const FilterSource& source, const QuantizedFilters&
     const int64_t first_in = out / out_per_group * in_per_group;
     const int64_t in_range = block_ranges_ ? first_in % kInt8Block : 0;
     const int8_t* filter = quantized.filters.values.data() + out * in_per_group * source.taps();
-    int8_t* block = weights + lane / kInt8Block * steps_ * kInt8Panel + lane % kInt8Block * 4;
+    sums[lane] = std::accumulate(filter, filter + in_per_group * source.taps(), 0);
+    int8_t* block = weights + lane / kInt8Block * BlockBytes() + lane % kInt8Block * depth_;
     for (int64_t c = 0; c < in_per_group; ++c) {
       for (int64_t tap = 0; tap < source.taps(); ++tap) {
         const int64_t k = tap * range_channels_ + in_range + c;
-        block[k / 4 * kInt8Panel + k % 4] = filter[c * source.taps() + tap];
+        block[k / depth_ * (kInt8Block * depth_) + k % depth_] = filter[c * source.taps() + tap];
       }
     }
   }

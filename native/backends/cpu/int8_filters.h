@@ -38,7 +38,7 @@ struct QuantizedFilters {
 // int8 weights as the kernels read them, and what follows the sums.
 //
 // The input channels are cut into ranges, for each of which the pixels under the taps lie together as one row
-// of a matrix: [taps][channels of the range], filled up to `steps` × 4 bytes. Without groups there is one
+// of a matrix: [taps][channels of the range], filled up to `steps` × depth bytes. Without groups there is one
 // range. With groups that divide a block of 16 channels, every block of outputs has the range of its 16
 // inputs, with zeros for the products between groups; with other groups, each group has its own panels.
 class Int8PackedFilters {
@@ -50,19 +50,22 @@ class Int8PackedFilters {
     int64_t first_range = 0;  // of its first block
   };
 
-  // Throws kInvalidArgument for weights that are no numbers.
-  Int8PackedFilters(const Int8FilterSource& all, ThreadPool& pool);
+  // `depth`: of the kernels. Throws kInvalidArgument for weights that are no numbers.
+  Int8PackedFilters(const Int8FilterSource& all, int depth, ThreadPool& pool);
 
   const std::vector<Panel>& panels() const { return panels_; }
   int64_t ranges() const { return ranges_; }
   int64_t range_channels() const { return range_channels_; }
   bool block_ranges() const { return block_ranges_; }  // each block has a range of its own
   int64_t steps() const { return steps_; }
-  int64_t row_bytes() const { return 4 * steps_; }
+  int64_t row_bytes() const { return depth_ * steps_; }
   int64_t bytes() const { return static_cast<int64_t>(weights_.size()); }
 
   const int8_t* Weights(int64_t panel, int block) const {
-    return weights_.As<int8_t>() + (panel * kBlocksOfPanel + block) * steps_ * kInt8Panel;
+    return weights_.As<int8_t>() + (panel * kBlocksOfPanel + block) * BlockBytes();
+  }
+  const int32_t* WeightSums(int64_t panel, int block) const {
+    return weight_sums_.As<int32_t>() + panel * kInt8Panel + block * kInt8Block;
   }
   const float* Multiplier(int64_t panel) const { return finish_.As<float>() + panel * 2 * kInt8Panel; }
   const float* Offset(int64_t panel) const { return Multiplier(panel) + kInt8Panel; }
@@ -71,14 +74,16 @@ class Int8PackedFilters {
  private:
   static constexpr int kBlocksOfPanel = kInt8Panel / kInt8Block;
 
+  int64_t BlockBytes() const { return steps_ * kInt8Block * depth_; }
   void MakePanels(const FilterSource& source);
   void Pack(const FilterSource& source, const QuantizedFilters& quantized, int64_t panel);
 
+  const int depth_;
   std::vector<Panel> panels_;
   int64_t ranges_ = 1, range_channels_ = 0, steps_ = 0;
   bool block_ranges_ = false;
   float residual_multiplier_ = 0;
-  AlignedBuffer weights_, finish_;
+  AlignedBuffer weights_, weight_sums_, finish_;
 };
 
 }  // namespace resnet_native::cpu

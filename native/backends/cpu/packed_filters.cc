@@ -22,6 +22,7 @@ PackedFilters::PackedFilters(const FilterSource& source, DType dtype, const Conv
   taps_ = source.taps();
   channels_ = in_per_group * (source.join_columns ? source.kernel_w : 1);
   depth_ = kernels.depth;
+  words_per_lane_ = CeilDiv(depth_, 2);  // floats, or pairs of bfloat16
   steps_ = CeilDiv(channels_, depth_);
   kernels_ = kernels.table;
   kernels_per_row_ = kernels.max_pixels[0];
@@ -57,7 +58,7 @@ void PackedFilters::AddPanel(int64_t first_out, int64_t first_in, int64_t channe
   panel.blocks = static_cast<int>(CeilDiv(channels, lanes_));
   panel.last_lanes = static_cast<int>(channels - int64_t{panel.blocks - 1} * lanes_);
   if (!panels_.empty()) panel.weights = panels_.back().bias + Width(panels_.back());
-  panel.bias = panel.weights + taps_ * steps_ * Width(panel);
+  panel.bias = panel.weights + taps_ * steps_ * StepWords(panel);
   panels_.push_back(panel);
 }
 
@@ -91,7 +92,7 @@ void PackedFilters::Pack(const FilterSource& source, const Panel& panel) {
   const int64_t width = Width(panel), used = width - lanes_ + panel.last_lanes;
   float* words = packed_.As<float>() + panel.weights;
   float* bias = packed_.As<float>() + panel.bias;
-  std::fill(words, words + taps_ * steps_ * width, 0.0f);
+  std::fill(words, bias, 0.0f);
   std::fill(bias, bias + width, 0.0f);
   const int64_t each = in_per_group * kernel;
   const Weight filters = source.filters.values.Read(panel.first_out * each, used * each);
@@ -102,7 +103,7 @@ void PackedFilters::Pack(const FilterSource& source, const Panel& panel) {
     for (int64_t c = 0; c < in_per_group; ++c) {
       for (int64_t k = 0; k < kernel; ++k) {
         const int64_t tap = (k * in_per_group + c) / channels_, channel = (k * in_per_group + c) % channels_;
-        float* word = words + (tap * steps_ + channel / depth_) * width + lane;
+        float* word = words + (tap * steps_ + channel / depth_) * StepWords(panel) + lane * words_per_lane_;
         StoreWeight(static_cast<float>(filter[c * kernel + k] * scale), channel % depth_, word);
       }
     }
@@ -110,11 +111,13 @@ void PackedFilters::Pack(const FilterSource& source, const Panel& panel) {
   }
 }
 
-void PackedFilters::StoreWeight(float value, int64_t index, float* word) const {
-  if (depth_ == 1) {
-    *word = value;
+// A row of kernels that widens bfloat16 may want weights that are wide already: they are rounded all the
+// same.
+void PackedFilters::StoreWeight(float value, int64_t index, float* words) const {
+  if (depth_ > 1) {
+    reinterpret_cast<uint16_t*>(words)[index] = ToBfloat16(value);
   } else {
-    reinterpret_cast<uint16_t*>(word)[index] = ToBfloat16(value);
+    *words = dtype_ == DType::kBfloat16 ? FromBfloat16(ToBfloat16(value)) : value;
   }
 }
 

@@ -43,7 +43,7 @@ FilterSource FiltersOf(const Conv2dOp& op);
 FilterSource FiltersOf(const LinearOp& op);
 
 // Weights in the order in which the kernels read them: panel after panel, each
-// [taps][channels / depth][lanes][depth], in words of four bytes that hold `depth` channels of a lane.
+// [taps][channels / depth][lanes][depth], in words of four bytes.
 class PackedFilters {
  public:
   // Packs with all threads of the pool, for kernels that work on this data type.
@@ -65,10 +65,10 @@ class PackedFilters {
   const float* Bias(const Panel& panel) const { return packed_.As<float>() + panel.bias; }
   const char* Weights(const Panel& panel, const SumPart& part) const {
     const int64_t steps = part.first_tap * steps_ + part.first_channel / depth_;
-    return packed_.data() + (panel.weights + steps * Width(panel)) * kWordBytes;
+    return packed_.data() + (panel.weights + steps * StepWords(panel)) * kWordBytes;
   }
   int64_t WeightBytes(const Panel& panel, const SumPart& part) const {
-    return part.taps * CeilDiv(part.channels, depth_) * Width(panel) * kWordBytes;
+    return part.taps * CeilDiv(part.channels, depth_) * StepWords(panel) * kWordBytes;
   }
 
   // "direct 6x16 avx2": the algorithm, pixels × channels of a tile, the instruction set.
@@ -80,14 +80,15 @@ class PackedFilters {
   void MakePanels(const FilterSource& source, int max_blocks);
   void AddPanel(int64_t first_out, int64_t first_in, int64_t channels);
   void MakeParts();
-  // Words from the weights of one step of the sum to the next's.
   int64_t Width(const Panel& panel) const { return int64_t{panel.blocks} * lanes_; }
+  // From the weights of one step of the sum to the next's.
+  int64_t StepWords(const Panel& panel) const { return Width(panel) * words_per_lane_; }
   void Pack(const FilterSource& source, const Panel& panel);
-  // Channel `index` of those that a word holds.
-  void StoreWeight(float value, int64_t index, float* word) const;
+  // Channel `index` of those that a lane's words hold.
+  void StoreWeight(float value, int64_t index, float* words) const;
 
   const DType dtype_;
-  int depth_, lanes_, max_pixels_;
+  int depth_, lanes_, words_per_lane_, max_pixels_;
   const ConvKernel* kernels_;  // a row for each number of vectors
   int kernels_per_row_;
   int64_t taps_, channels_;

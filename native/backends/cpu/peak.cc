@@ -46,22 +46,24 @@ double MeasureRate(ThreadPool& pool, int64_t operations, const Work& work) {
 
 double MeasureGflops(const PeakKernels& kernels, ThreadPool& pool) {
   return MeasureRate(pool, kernels.flops_per_round, [&](int64_t rounds) {
-    alignas(64) float values[64] = {1e-3f};
+    alignas(64) float values[64];
+    std::fill_n(values, 64, 1e-3f);
     kernels.multiply_add(rounds, values);
   });
 }
 
 // Vector units read every factor from memory, so this is the kernel on what the first-level cache holds.
 double MeasureInt8Gops(const Int8Kernels& kernels, ThreadPool& pool) {
-  constexpr int64_t kSteps = 64;
-  const std::vector<uint8_t> x(kernels.max_pixels * kSteps * 4, 1);
-  const AlignedBuffer weights(kSteps * kInt8Panel * 4);
-  const int64_t operations = int64_t{2} * kernels.max_pixels * kInt8Panel * kSteps * 4;
+  constexpr int64_t kBytes = 256;
+  const std::vector<uint8_t> x(kernels.max_pixels * kBytes, 1);
+  const AlignedBuffer weights(kBytes * kInt8Panel);
+  constexpr int32_t kWeightSums[kInt8Panel] = {};
+  const int64_t operations = int64_t{2} * kernels.max_pixels * kInt8Panel * kBytes;
   return MeasureRate(pool, operations, [&](int64_t rounds) {
     AlignedBuffer sums(kernels.max_pixels * kInt8Panel * sizeof(int32_t));
     for (int64_t i = 0; i < rounds; ++i) {
-      kernels.sums({x.data(), kSteps * 4, kernels.max_pixels, weights.As<int8_t>(), kSteps,
-                    kInt8Panel / kInt8Block, sums.As<int32_t>()});
+      kernels.sums({x.data(), kBytes, kernels.max_pixels, weights.As<int8_t>(), kBytes / kernels.depth,
+                    kInt8Panel / kInt8Block, kWeightSums, sums.As<int32_t>()});
     }
   });
 }

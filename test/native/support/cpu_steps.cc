@@ -91,8 +91,10 @@ std::vector<IsaCase> AllBfloat16Rows() {
     cases.push_back({IsaName(isa), {}, HasIsa(isa)});
     if (HasIsa(isa)) cases.back().kernels = KernelTable(FeaturesFor(isa));
   }
-  cases.push_back({"avx512_widened", {}, HasIsa(Isa::kAvx512)});
-  if (HasIsa(Isa::kAvx512)) cases.back().kernels = KernelTable(FeaturesFor(Isa::kAvx512) & ~kAvx512Bf16);
+  for (Isa isa : {Isa::kNeon, Isa::kAvx512}) {
+    cases.push_back({std::string(IsaName(isa)) + "_widened", {}, HasIsa(isa)});
+    if (HasIsa(isa)) cases.back().kernels = KernelTable(FeaturesFor(isa) & ~(kNeonBf16 | kAvx512Bf16));
+  }
   return cases;
 }
 

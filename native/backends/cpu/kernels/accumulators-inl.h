@@ -2,30 +2,32 @@
 
 #include "native/backends/cpu/kernels/kernels.h"
 #include "native/backends/cpu/kernels/storage-inl.h"
+#include "native/backends/cpu/kernels/unroll.h"
 
 // What the micro-kernels of convolution share.
 
 namespace resnet_native::cpu {
 namespace {
 
-#define RESNET_NATIVE_UNROLL _Pragma("GCC unroll 16")
-
-// The sums of a tile. They live in registers from the first to the last tap.
-template <class Storage, int kPixels, int kBlocks>
+// The sums of a tile. They live in registers from the first to the last tap. Where kRows pixels are computed
+// together, the last ones may be there only for that.
+template <class Storage, int kPixels, int kBlocks, int kRows = 1>
 struct Accumulators {
   using V = typename Storage::Simd;
   using T = typename V::T;
   using Element = typename Storage::Element;
-  T sum[kPixels][kBlocks];
+  static constexpr int kComputed = (kPixels + kRows - 1) / kRows * kRows;
+  T sum[kComputed][kBlocks];
 
   inline __attribute__((always_inline)) void StartFromBias(const float* bias) {
     RESNET_NATIVE_UNROLL for (int b = 0; b < kBlocks; ++b) {
       const T start = V::Load(bias + b * V::kLanes);
-      RESNET_NATIVE_UNROLL for (int i = 0; i < kPixels; ++i) sum[i][b] = start;
+      RESNET_NATIVE_UNROLL for (int i = 0; i < kComputed; ++i) sum[i][b] = start;
     }
   }
 
   inline __attribute__((always_inline)) void StartFromPartialSums(const TileResult& tile) {
+    RESNET_NATIVE_UNROLL for (int b = 0; b < kBlocks; ++b) sum[kComputed - 1][b] = V::Zero();
     ForEach(tile, [&](int i, int b, Element* y, const Element*) { sum[i][b] = LoadBlock(tile, b, y); });
   }
 

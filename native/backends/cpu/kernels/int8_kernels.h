@@ -15,13 +15,14 @@ inline constexpr int kInt8Block = 16;
 
 // The sums of up to max_pixels pixels × one panel.
 struct Int8Tile {
-  // Pixel i has `steps` × 4 bytes at x + i * x_stride.
+  // Pixel i has `steps` × depth bytes at x + i * x_stride.
   const uint8_t* x;
   int64_t x_stride;
   int pixels;
-  const int8_t* weights;  // [blocks][steps][16 channels][4]
+  const int8_t* weights;  // [blocks][steps][16 channels][depth]
   int64_t steps;
-  int blocks;     // of 16 channels, 1 to 4
+  int blocks;                  // of 16 channels, 1 to 4
+  const int32_t* weight_sums;  // [blocks × 16]: over each channel's weights
   int32_t* sums;  // [max_pixels][64], on a cache line's boundary; the last rows may hold anything
 };
 
@@ -53,6 +54,7 @@ struct Int8Rescale {
 
 struct Int8Kernels {
   const char* isa;
+  int depth;  // neighbouring bytes of a pixel that one multiply-add takes: 4 or 8
   int max_pixels;
   void (*sums)(const Int8Tile& tile);
   void (*finish)(const Int8Finish& finish);
@@ -68,6 +70,9 @@ struct Int8Kernels {
   PoolKernels pool;  // the largest only, which is 0 of no pixels
 };
 extern const Int8Kernels kInt8Scalar;
+extern const Int8Kernels kInt8Neon;
+extern const Int8Kernels kInt8NeonDot;
+extern const Int8Kernels kInt8NeonI8mm;
 extern const Int8Kernels kInt8Avx2;
 extern const Int8Kernels kInt8AvxVnni;
 extern const Int8Kernels kInt8Avx512Vnni;

@@ -136,8 +136,10 @@ void PlainSumPixels(const uint8_t* x, int64_t pixels, int64_t stride, int64_t ch
 }
 
 // A row of the dispatch table that is plain but for its sums and, perhaps, what follows them.
-constexpr Int8Kernels MakeInt8Kernels(const char* isa, int max_pixels, void (*sums)(const Int8Tile&)) {
+constexpr Int8Kernels MakeInt8Kernels(const char* isa, int max_pixels, void (*sums)(const Int8Tile&),
+                                      int depth = 4) {
   return {isa,
+          depth,
           max_pixels,
           sums,
           PlainFinish,

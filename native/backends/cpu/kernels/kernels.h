@@ -102,9 +102,9 @@ struct TileConv {
   bool float_y;  // y is float whatever the data type is
 };
 
-// What measures the peak: multiply-adds in registers, on a factor of the data type in values[0] (of bfloat16
-// a pair). What could be optimised away leaves its sum there, as floats. `values` has room for a vector of
-// any row.
+// What measures the peak: multiply-adds in registers, on a factor of the data type (of bfloat16 a pair) that
+// fills `values`, which have room for the vectors of any row. What could be optimised away leaves its sum
+// there, as floats.
 struct PeakKernels {
   int64_t flops_per_round;
   void (*multiply_add)(int64_t rounds, float* values);
@@ -188,7 +188,8 @@ extern const KernelsOfRow kFloat32Avx512;
 extern const TileConvKernels kTilesBfloat16;  // AMX, as the next
 extern const TileConvKernels kTilesInt8;
 extern const KernelsOfRow kBfloat16Scalar;
-extern const KernelsOfRow kBfloat16Neon;
+extern const KernelsOfRow kBfloat16Neon;      // widened, as the next
+extern const KernelsOfRow kBfloat16NeonBf16;  // with the instructions for it
 extern const KernelsOfRow kBfloat16Avx2;
 extern const KernelsOfRow kBfloat16Avx512;      // widened, as those above
 extern const KernelsOfRow kBfloat16Avx512Bf16;  // with the instructions for it

@@ -8,17 +8,18 @@
 namespace resnet_native::cpu {
 namespace {
 
-// A convolution's tile has up to kMaxBlocks vectors of channels, and kSums sums: as many as leave registers
-// for the vectors of weights and one of input. In groups it has up to kColumns sums.
-template <class Dot, int kSums, int kMaxBlocks, int kColumns>
+// A convolution's tile has up to kMaxBlocks vectors of channels. Its sums, and what it keeps of its pixels,
+// take up to kVectors registers: as many as leave some for the weights that pass by, and for a factor that
+// does. In groups it has up to kColumns sums.
+template <class Dot, int kVectors, int kMaxBlocks, int kColumns>
 constexpr KernelsOfRow MakeKernels() {
   using Storage = typename Dot::Storage;
-  return {ConvTables<Dot, kSums, kMaxBlocks>::kKernels,
+  return {ConvTables<Dot, kVectors, kMaxBlocks>::kKernels,
           GroupedTables<Storage, kColumns>::kKernels,
           kWinogradKernels<Storage>,
           kPoolKernels<Storage>,
           kElementwiseKernels<Storage>,
-          kPeakKernels<Dot>};
+          kPeakKernels<Dot, (kVectors < 24 ? 12 : 24)>};
 }
 
 }  // namespace

@@ -1,34 +1,41 @@
-#include "native/backends/cpu/kernels/kernels.h"
+#include "native/backends/cpu/kernels/conv_kernels-inl.h"
 
 // Multiply-adds and nothing else: what the units can do at most, for a Dot of conv_kernels-inl.h.
 
 namespace resnet_native::cpu {
 namespace {
 
-// More sums than any core needs to hide the latency of its units, and few enough to stay in registers.
-constexpr int kPeakSums = 12;
 constexpr int kPeakUnroll = 8;
 
-template <class Dot>
+// kSums: as many as hide the latency of the units, and few enough to stay in registers.
+template <class Dot, int kSums>
 void MultiplyAdds(int64_t rounds, float* values) {
   using V = typename Dot::Simd;
-  typename V::T sums[kPeakSums];
-  for (auto& sum : sums) sum = V::Zero();
+  const auto* pixel = reinterpret_cast<const typename Dot::Storage::Element*>(values);
+  const typename Dot::Storage::Element* x[] = {pixel, pixel};
+  typename V::T sums[kSums][1];
+  for (auto& sum : sums) sum[0] = V::Zero();
   for (int64_t round = 0; round < rounds; ++round) {
-    // The compiler must not know the factor, or it would multiply once for all rounds.
+    // The compiler must not know the factors, or it would multiply once for all rounds.
     asm volatile("" : : "r"(values) : "memory");
-    const auto factor = Dot::Broadcast(reinterpret_cast<const typename Dot::Weight*>(values));
-    for (int i = 0; i < kPeakUnroll; ++i) {
-      for (auto& sum : sums) sum = Dot::MulAdd(factor, factor, sum);
+    const auto factor = Dot::Broadcast(x, 0, Dot::kDepth);
+    typename Dot::Weights weights;
+    if constexpr (Dot::kRows == 1) {
+      weights = factor;
+    } else {
+      weights = Dot::LoadWeights(reinterpret_cast<const typename Dot::Weight*>(values));
+    }
+    for (int k = 0; k < kPeakUnroll; ++k) {
+      for (int i = 0; i < kSums; i += Dot::kRows) MultiplyAddPixel<Dot>(factor, weights, sums, i, 0);
     }
   }
-  for (int i = 1; i < kPeakSums; ++i) sums[0] = V::Add(sums[0], sums[i]);
-  V::Store(values, sums[0]);
+  for (int i = 1; i < kSums; ++i) sums[0][0] = V::Add(sums[0][0], sums[i][0]);
+  V::Store(values, sums[0][0]);
 }
 
-template <class Dot>
-constexpr PeakKernels kPeakKernels = {2 * kPeakSums* kPeakUnroll* Dot::Simd::kLanes* Dot::kDepth,
-                                      MultiplyAdds<Dot>};
+template <class Dot, int kSums>
+constexpr PeakKernels kPeakKernels = {2 * kSums* kPeakUnroll* Dot::Simd::kLanes* Dot::kDepth,
+                                      MultiplyAdds<Dot, kSums>};
 
 }  // namespace
 }  // namespace resnet_native::cpu

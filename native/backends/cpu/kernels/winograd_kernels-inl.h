@@ -1,5 +1,6 @@
 #include "native/backends/cpu/kernels/kernels.h"
 #include "native/backends/cpu/kernels/storage-inl.h"
+#include "native/backends/cpu/kernels/unroll.h"
 
 // Winograd's transforms for 3×3 filters (Lavin and Gray, "Fast Algorithms for Convolutional Neural
 // Networks"), for the vector type V of a simd_*.h: every lane is a channel. Included by one file for each
@@ -7,10 +8,6 @@
 
 namespace resnet_native::cpu {
 namespace {
-
-#ifndef RESNET_NATIVE_UNROLL
-#define RESNET_NATIVE_UNROLL _Pragma("GCC unroll 16")
-#endif
 
 // A tile of 4×4 outputs from 6×6 inputs: points 0, ±1/√2, ±√2 and infinity. The usual 0, ±1, ±2 cost the same
 // and round four times worse, because their powers differ more.

@@ -23,7 +23,7 @@ Int8ConvStep::Int8ConvStep(const Conv2dOp& op, const Int8Operands& operands, con
       zero_(static_cast<uint8_t>(operands.x.zero_point)),
       to_bytes_(operands.y.has_value()),
       kernels_(*options.kernels[DType::kInt8].int8),
-      filters_({FiltersOf(op), operands}, options.pool),
+      filters_({FiltersOf(op), operands}, kernels_.depth, options.pool),
       padding_(op.in_channels, zero_) {}
 
 Int8ConvStep::Int8ConvStep(const LinearOp& op, const Int8Operands& operands, const StepOptions& options)
@@ -33,7 +33,7 @@ Int8ConvStep::Int8ConvStep(const LinearOp& op, const Int8Operands& operands, con
       zero_(static_cast<uint8_t>(operands.x.zero_point)),
       to_bytes_(operands.y.has_value()),
       kernels_(*options.kernels[DType::kInt8].int8),
-      filters_({FiltersOf(op), operands}, options.pool),
+      filters_({FiltersOf(op), operands}, kernels_.depth, options.pool),
       padding_(op.in_features, zero_) {}
 
 std::string Int8ConvStep::Kernel() const {
@@ -128,6 +128,7 @@ void Int8ConvStep::RunTile(const StepRun& run, const Rows& rows, int64_t index, 
                 filters_.Weights(index, 0),
                 filters_.steps(),
                 panel.blocks,
+                filters_.WeightSums(index, 0),
                 sums};
   if (filters_.block_ranges()) {
     tile.blocks = 1;
@@ -135,6 +136,7 @@ void Int8ConvStep::RunTile(const StepRun& run, const Rows& rows, int64_t index, 
       kernels_.sums(tile);
       tile.x += rows.range_stride;
       tile.weights = filters_.Weights(index, block + 1);
+      tile.weight_sums += kInt8Block;
       tile.sums += kInt8Block;
     }
   } else {

@@ -106,6 +106,19 @@ TEST(Dispatch, RowsAreNotOrderedByTheirNeeds) {
   EXPECT_STREQ(KernelTable(kAvx512Bf16 | kAmxBf16)[DType::kFloat32].conv->isa, "scalar");
 }
 
+TEST(Dispatch, EachExtensionOfArmBringsItsKernels) {
+#if defined(__aarch64__)
+  const auto int8 = [](Features features) { return KernelTable(features)[DType::kInt8].int8->isa; };
+  EXPECT_STREQ(int8(kNeon), "neon");
+  EXPECT_STREQ(int8(kNeon | kNeonDotProduct), "neon-dotprod");
+  EXPECT_STREQ(int8(kNeon | kNeonDotProduct | kNeonI8mm), "neon-i8mm");
+  EXPECT_STREQ(KernelTable(kNeon)[DType::kBfloat16].conv->isa, "neon");
+  EXPECT_STREQ(KernelTable(kNeon | kNeonBf16)[DType::kBfloat16].conv->isa, "neon_bf16");
+#else
+  GTEST_SKIP() << "this build is not for Arm";
+#endif
+}
+
 TEST(Dispatch, HasNothingForADataTypeWithoutKernels) {
   EXPECT_FALSE(KernelTable(MachineFeatures())[DType::kFloat16].IsComplete());
 }

@@ -65,13 +65,15 @@ class Int8Network : public ::testing::TestWithParam<Row> {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(, Int8Network,
-                         ::testing::Values(Row{"scalar", 0}, Row{"avx2", cpu::kAvx2Fma},
-                                           Row{"avxvnni", cpu::kAvx2Fma | cpu::kAvxVnni},
-                                           Row{"avx512vnni", cpu::kAvx2Fma | cpu::kAvx512 | cpu::kAvx512Vnni},
-                                           Row{"amx", cpu::kAvx2Fma | cpu::kAvx512 | cpu::kAvx512Vnni |
-                                                          cpu::kAmxInt8}),
-                         [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    , Int8Network,
+    ::testing::Values(Row{"scalar", 0}, Row{"neon", cpu::kNeon},
+                      Row{"neondotprod", cpu::kNeon | cpu::kNeonDotProduct},
+                      Row{"neoni8mm", cpu::kNeon | cpu::kNeonI8mm}, Row{"avx2", cpu::kAvx2Fma},
+                      Row{"avxvnni", cpu::kAvx2Fma | cpu::kAvxVnni},
+                      Row{"avx512vnni", cpu::kAvx2Fma | cpu::kAvx512 | cpu::kAvx512Vnni},
+                      Row{"amx", cpu::kAvx2Fma | cpu::kAvx512 | cpu::kAvx512Vnni | cpu::kAmxInt8}),
+    [](const auto& info) { return info.param.name; });
 
 struct ConvCase {
   int64_t n, h, w;
@@ -180,9 +182,10 @@ TEST_P(Int8Network, HeadsWithoutAPool) {
   ExpectSameBits(Calibrated(b.Build({b.Linear("fc", x, 6 * 20, 7)})), RandomInput({3, 4, 5, 3}));
 }
 
-// The largest sums that there can be: nothing saturates on the way.
+// The largest sums that there can be, and those of bytes that are all 0: nothing saturates on the way.
 TEST_P(Int8Network, ExtremeValues) {
-  for (const float weight : {1.0f, -1.0f}) {
+  for (const auto& [weight, value] :
+       {std::pair{1.0f, 100.0f}, {-1.0f, 100.0f}, {1.0f, -100.0f}, {-1.0f, -100.0f}}) {
     GraphBuilder b(64);
     Conv2dOp op;
     op.in_channels = op.out_channels = 64;
@@ -191,7 +194,7 @@ TEST_P(Int8Network, ExtremeValues) {
     Graph graph = b.Build({b.Add("conv", {0}, op)});
     testing::MakeFiltersInt8(graph);
     graph.nodes[0].scale = 0.5f / 127;
-    OwnedInput input{{1, 5, 5, 64}, std::vector<float>(5 * 5 * 64, 100.0f), {}};
+    OwnedInput input{{1, 5, 5, 64}, std::vector<float>(5 * 5 * 64, value), {}};
     ExpectSameBits(graph, input);
   }
 }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 
 #include "native/backends/cpu/dispatch.h"
@@ -14,7 +15,8 @@ namespace {
 // What was computed shows that every multiply-add that is counted was made.
 void ExpectMultiplyAdds(const KernelSet& kernels, float factor, const char* isa) {
   const int lanes = kernels.elementwise->lanes;
-  alignas(64) float values[64] = {factor};
+  alignas(64) float values[64];
+  std::fill_n(values, 64, factor);
   kernels.peak->multiply_add(3, values);
   const float expected = 3.f * 0.25f * static_cast<float>(kernels.peak->flops_per_round / 2 / lanes);
   for (int lane = 0; lane < lanes; ++lane) EXPECT_EQ(values[lane], expected) << isa;
