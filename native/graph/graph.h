@@ -64,7 +64,8 @@ struct Filters {
   double Scale(int out_channel) const { return channel_scale.empty() ? 1.0 : channel_scale[out_channel]; }
 };
 
-// inputs: x and, if `has_residual`, a tensor of the output's shape. y = relu?(conv(x) + bias + residual).
+// inputs: x and, if `has_residual`, a tensor of the convolution's shape. y = relu?(conv(x) + bias +
+// residual), of which `max_pool` takes the largest values.
 struct Conv2dOp {
   Window window;
   int in_channels = 0, out_channels = 0, groups = 1;
@@ -72,11 +73,17 @@ struct Conv2dOp {
   Weight bias;  // empty: none
   bool has_residual = false;
   bool relu = false;
+  std::optional<Window> max_pool;  // set by the pass FuseMaxPool; as a MaxPool2dOp's
   // Set when a NormalizeOp was folded in: x is the run's input and is normalised while it is read. Padding is
   // zero *after* normalisation.
   std::optional<ChannelAffine> input_normalize;
   // Set by the pass Quantize: x is held as bytes like this, which int8 filters multiply (quantization.h).
   std::optional<Quantization> input_quantization;
+
+  // Of the result for x, before it is pooled.
+  TensorShape ConvolvedShape(const TensorShape& x) const {
+    return {x.n, window.OutH(x.h), window.OutW(x.w), out_channels, 4};
+  }
 };
 
 // Inference batch norm: y = (x - running_mean) / sqrt(running_var + eps) * weight + bias. An empty weight is

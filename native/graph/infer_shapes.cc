@@ -43,7 +43,7 @@ TensorShape InferNode(const Node& node, const TensorShape& input, const std::vec
                         [&](const Conv2dOp& op) {
                           const TensorShape y = Windowed(node, op.window, at(0), op.out_channels);
                           if (op.has_residual) CheckSame(node, y, at(1));
-                          return y;
+                          return op.max_pool ? Windowed(node, *op.max_pool, y, y.c) : y;
                         },
                         [&](const BatchNormOp&) { return at(0); },
                         [&](const ReluOp&) { return at(0); },

@@ -29,6 +29,10 @@ void PrintConv(std::ostream& out, const Conv2dOp& op) {
   if (!op.bias.empty()) out << " bias";
   if (op.has_residual) out << " residual";
   if (op.relu) out << " relu";
+  if (op.max_pool) {
+    out << " max_pool";
+    PrintWindow(out, *op.max_pool);
+  }
 }
 
 void PrintAttributes(std::ostream& out, const Op& op) {

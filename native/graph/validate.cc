@@ -92,6 +92,7 @@ class Checker {
       CheckAffine(*op.input_normalize, op.in_channels);
     }
     if (op.has_residual) CheckSame({op.out_channels, 4}, At(1));
+    if (op.max_pool) CheckPooling(*op.max_pool);
     return {op.out_channels, 4};
   }
 
@@ -108,11 +109,7 @@ class Checker {
   Known operator()(const ReluOp&) { return At(0); }
 
   Known operator()(const MaxPool2dOp& op) {
-    CheckWindow(node_, op.window);
-    // As torch: otherwise a window could lie in the padding alone and have no largest value.
-    if (2 * op.window.pad_h > op.window.kernel_h || 2 * op.window.pad_w > op.window.kernel_w) {
-      Fail(node_, "padding must be at most half of the kernel size");
-    }
+    CheckPooling(op.window);
     return Image();
   }
 
@@ -174,6 +171,14 @@ class Checker {
     if (a.rank == b.rank && (a.channels == b.channels || !known)) return;
     Fail(node_, "its inputs have different shapes: " + std::to_string(a.channels) + " and " +
                     std::to_string(b.channels) + " channels");
+  }
+
+  void CheckPooling(const Window& window) const {
+    CheckWindow(node_, window);
+    // As torch: otherwise a window could lie in the padding alone and have no largest value.
+    if (2 * window.pad_h > window.kernel_h || 2 * window.pad_w > window.kernel_w) {
+      Fail(node_, "padding must be at most half of the kernel size");
+    }
   }
 
   void CheckFilters(const Filters& filters, size_t out_channels, size_t each) const {

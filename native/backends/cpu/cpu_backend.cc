@@ -51,6 +51,7 @@ class CpuBackendImpl final : public Backend {
     const int threads = options.threads > 0 ? options.threads : cpu::AvailableParallelism();
     graph = Optimize(std::move(graph));
     if (options.dtype == DType::kInt8) graph = Quantize(std::move(graph));
+    graph = FuseMaxPool(std::move(graph));
     try {
       return std::make_shared<cpu::CpuPlan>(std::move(graph), kernels, threads, options);
     } catch (...) {

@@ -125,7 +125,9 @@ std::vector<StepInfo> CpuPlan::Describe() const {
   for (size_t i = 0; i < steps_.size(); ++i) {
     if (!steps_[i]) continue;
     const Node& node = graph_.nodes[i];
-    const int64_t macs = shapes.empty() ? 0 : steps_[i]->Macs(shapes[i]);
+    const auto* conv = std::get_if<Conv2dOp>(&node.op);
+    const int64_t macs =
+        shapes.empty() ? 0 : steps_[i]->Macs(conv ? conv->ConvolvedShape(shapes[node.inputs[0]]) : shapes[i]);
     const bool chosen = !choices_[i].reason.empty();
     infos.push_back({node.name, OpName(node.op), steps_[i]->Kernel(), macs,
                      chosen ? NameOf(choices_[i].algorithm) : "", choices_[i].reason});

@@ -16,6 +16,8 @@ struct TensorView {
   }
   // Where the element with this index is, counted through.
   char* At(int64_t element) const { return data + element * ElementBytes(dtype); }
+  // What begins there, if this is anything. Its shape stays that of the whole.
+  TensorView From(int64_t element) const { return {data ? At(element) : nullptr, shape, dtype}; }
 };
 
 }  // namespace resnet_native::cpu

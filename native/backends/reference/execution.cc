@@ -87,7 +87,33 @@ class Execution {
       LoadInput(request_.input, &*op.input_normalize, normalized.data());
       x.data = normalized.data();
     }
-    Conv2d(op, x, op.has_residual ? FloatsOf(node.inputs[1]).data : nullptr, shape, y);
+    const float* residual = op.has_residual ? FloatsOf(node.inputs[1]).data : nullptr;
+    if (!op.max_pool) return Conv2d(op, x, residual, shape, y);
+    const TensorShape convolved = op.ConvolvedShape(x.shape);
+    std::vector<float> values(convolved.elements());
+    Conv2d(op, x, residual, convolved, values.data());
+    MaxPool2d({*op.max_pool}, {values.data(), convolved}, shape, y);
+  }
+
+  void RunInt8Conv(const Conv2dOp& op, size_t i) {
+    const Node& node = graph_.nodes[i];
+    const Int8Layer& layer = int8_layers_[i];
+    const ByteView x = BytesOf(node.inputs[0]);
+    const uint8_t* residual = op.has_residual ? bytes_[node.inputs[1]].data() : nullptr;
+    const TensorShape convolved = op.ConvolvedShape(x.shape);
+    if (!op.max_pool) {
+      Conv2dInt8(op, layer.filters, x, residual, {convolved, layer.to, bytes_[i].data(), floats_[i].data()});
+      return;
+    }
+    std::vector<uint8_t> bytes(node.quantization ? convolved.elements() : 0);
+    std::vector<float> floats(node.quantization ? 0 : convolved.elements());
+    Conv2dInt8(op, layer.filters, x, residual, {convolved, layer.to, bytes.data(), floats.data()});
+    const MaxPool2dOp pool{*op.max_pool};
+    if (node.quantization) {
+      MaxPool2dInt8(pool, {bytes.data(), convolved, *node.quantization}, shapes_[i], bytes_[i].data());
+    } else {
+      MaxPool2d(pool, {floats.data(), convolved}, shapes_[i], floats_[i].data());
+    }
   }
 
   void RunQuantize(const QuantizeOp& op, const Node& node, uint8_t* y) {
@@ -106,11 +132,7 @@ class Execution {
     const auto x = [&] { return BytesOf(node.inputs[0]); };
     const auto output = [&](const Requantization& to) { return Int8Output{shape, to, y, floats_[i].data()}; };
     std::visit(Overloaded{
-                   [&](const Conv2dOp& op) {
-                     Conv2dInt8(op, int8_layers_[i].filters, x(),
-                                op.has_residual ? bytes_[node.inputs[1]].data() : nullptr,
-                                output(int8_layers_[i].to));
-                   },
+                   [&](const Conv2dOp& op) { RunInt8Conv(op, i); },
                    [&](const LinearOp& op) {
                      LinearInt8(op, int8_layers_[i].filters, x(), output(int8_layers_[i].to));
                    },

@@ -28,7 +28,12 @@ Graph FoldNormalize(Graph graph);
 // its filters. Comes after Optimize; throws kInvalidArgument if no node has a scale.
 Graph Quantize(Graph graph);
 
-// All but Quantize, in the order that lets each find the most.
+// The max pool behind a convolution that reads the run's input, or its bytes, becomes its last step: the
+// largest activation of the network then never lies in memory as a whole. Comes after Quantize, for backends
+// that compute convolutions row by row.
+Graph FuseMaxPool(Graph graph);
+
+// All but the last two, in the order that lets each find the most.
 Graph Optimize(Graph graph);
 
 }  // namespace resnet_native

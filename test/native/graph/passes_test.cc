@@ -143,6 +143,47 @@ TEST(FuseEpilogue, AResultAddedToItselfStaysAnAdd) {
   EXPECT_EQ(ToString(FuseEpilogue(before)), ToString(before));
 }
 
+TEST(FuseMaxPool, BecomesTheLastStepOfTheConvolutionThatReadsTheInput) {
+  GraphBuilder b;
+  const NodeId relu = b.Add("relu", {b.Conv("conv1", 0, 4, k3)}, ReluOp{});
+  const NodeId pool = b.Add("maxpool", {relu}, MaxPool2dOp{{3, 3, 2, 2, 1, 1, 1, 1}});
+  const Graph before = b.Build({b.Conv("conv2", pool, 5)});
+  const Graph after = FuseMaxPool(FuseEpilogue(before));
+  EXPECT_EQ(ToString(after),
+            "x = input() 3\n"
+            "maxpool = conv2d(x) 3x3 pad 1 3->4 relu max_pool 3x3 stride 2 pad 1\n"
+            "conv2 = conv2d(maxpool) 1x1 4->5\n"
+            "outputs: conv2\n");
+  Validate(after);
+  ExpectSameResults(before, after);
+}
+
+TEST(FuseMaxPool, KeepsAConvolutionThatIsAnOutputOrReadTwice) {
+  GraphBuilder b;
+  const NodeId conv = b.Conv("conv1", 0, 4);
+  const NodeId pool = b.Add("maxpool", {conv}, MaxPool2dOp{{2, 2, 2, 2}});
+  const Graph asked_for = b.Build({pool, conv});
+  EXPECT_EQ(ToString(FuseMaxPool(asked_for)), ToString(asked_for));
+  const Graph read_twice = b.Build({pool, b.Add("relu", {conv}, ReluOp{})});
+  EXPECT_EQ(ToString(FuseMaxPool(read_twice)), ToString(read_twice));
+}
+
+TEST(FuseMaxPool, LeavesOtherConvolutionsAndASecondPool) {
+  GraphBuilder b;
+  const NodeId conv = b.Conv("conv2", b.Add("relu", {0}, ReluOp{}), 4);
+  const Graph deeper = b.Build({b.Add("maxpool", {conv}, MaxPool2dOp{{2, 2, 2, 2}})});
+  EXPECT_EQ(ToString(FuseMaxPool(deeper)), ToString(deeper));
+
+  GraphBuilder two;
+  const NodeId pool = two.Add("pool1", {two.Conv("conv1", 0, 4)}, MaxPool2dOp{{2, 2, 2, 2}});
+  const Graph before = two.Build({two.Add("pool2", {pool}, MaxPool2dOp{{2, 2, 1, 1}})});
+  EXPECT_EQ(ToString(FuseMaxPool(before)),
+            "x = input() 3\n"
+            "pool1 = conv2d(x) 1x1 3->4 max_pool 2x2 stride 2\n"
+            "pool2 = max_pool2d(pool1) 2x2\n"
+            "outputs: pool2\n");
+}
+
 TEST(FoldNormalize, IsDoneByTheConvolutionsThatReadTheInput) {
   GraphBuilder b;
   const NodeId x = b.Add("normalize", {0}, NormalizeOp{kNormalize});

@@ -1,4 +1,5 @@
 #include "native/backends/cpu/kernels/int8_kernels.h"
+#include "native/backends/cpu/kernels/max_pool-inl.h"
 
 // int8 in plain loops, which the compiler turns into the vectors of the instruction set that the file is
 // compiled for. Its arithmetic is exact or IEEE, so no order of operations shows.
@@ -99,34 +100,41 @@ constexpr int64_t kVectorBytes = 32;
 #else
 constexpr int64_t kVectorBytes = 16;
 #endif
-using Bytes = uint8_t __attribute__((vector_size(kVectorBytes)));
 
-inline __attribute__((always_inline)) void MaxOfVector(const char* const* x, int64_t count, int64_t first,
-                                                       uint8_t* y) {
-  Bytes largest{};
-  for (int64_t i = 0; i < count; ++i) {
-    Bytes pixel;
-    __builtin_memcpy(&pixel, x[i] + first, kVectorBytes);
-    largest = largest < pixel ? pixel : largest;
+struct ByteLanes {
+  typedef uint8_t T __attribute__((vector_size(kVectorBytes)));
+  using Element = uint8_t;
+  static constexpr int kLanes = kVectorBytes;
+
+  inline __attribute__((always_inline)) T Load(const uint8_t* p) const {
+    T v;
+    __builtin_memcpy(&v, p, sizeof v);
+    return v;
   }
-  __builtin_memcpy(y + first, &largest, kVectorBytes);
-}
+  inline __attribute__((always_inline)) void Store(uint8_t* p, T v) const {
+    __builtin_memcpy(p, &v, sizeof v);
+  }
+  inline __attribute__((always_inline)) T Lowest() const { return T{}; }
+  inline __attribute__((always_inline)) T Max(T a, T b) const { return a > b ? a : b; }
+};
+
+struct OneByte {
+  using T = uint8_t;
+  using Element = uint8_t;
+  static constexpr int kLanes = 1;
+
+  inline __attribute__((always_inline)) T Load(const uint8_t* p) const { return *p; }
+  inline __attribute__((always_inline)) void Store(uint8_t* p, T v) const { *p = v; }
+  inline __attribute__((always_inline)) T Lowest() const { return 0; }
+  inline __attribute__((always_inline)) T Max(T a, T b) const { return a > b ? a : b; }
+};
 
 // The last vector overlaps the one before it, where there is one.
-void PlainMax(const char* const* x, int64_t count, int64_t channels, void* result) {
-  auto* y = static_cast<uint8_t*>(result);
-  int64_t c = 0;
-  for (; c + kVectorBytes <= channels; c += kVectorBytes) MaxOfVector(x, count, c, y);
-  if (c == channels) return;
-  if (channels >= kVectorBytes) return MaxOfVector(x, count, channels - kVectorBytes, y);
-  for (; c < channels; ++c) {
-    uint8_t largest = 0;
-    for (int64_t i = 0; i < count; ++i) {
-      const auto pixel = static_cast<uint8_t>(x[i][c]);
-      largest = largest < pixel ? pixel : largest;
-    }
-    y[c] = largest;
-  }
+void PlainMaxPool(const MaxPoolRow& row) {
+  int64_t c = PoolWholeVectors(ByteLanes{}, row);
+  if (c == row.channels) return;
+  if (row.channels >= kVectorBytes) return PoolChannels<1>(ByteLanes{}, row, row.channels - kVectorBytes);
+  for (; c < row.channels; ++c) PoolChannels<1>(OneByte{}, row, c);
 }
 
 void PlainSumPixels(const uint8_t* x, int64_t pixels, int64_t stride, int64_t channels, int32_t* sums) {
@@ -148,7 +156,7 @@ constexpr Int8Kernels MakeInt8Kernels(const char* isa, int max_pixels, void (*su
           PlainQuantize,
           PlainDequantize,
           PlainSumPixels,
-          {isa, PlainMax, nullptr}};
+          {isa, PlainMaxPool, nullptr}};
 }
 
 }  // namespace

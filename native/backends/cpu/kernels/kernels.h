@@ -144,10 +144,20 @@ struct AverageExtent {
   int64_t h, w, pixel_stride;
 };
 
+// One row of what max pooling computes. Pixels outside the image are left out.
+struct MaxPoolRow {
+  const char* const* rows;  // of the image, those that lie under the window
+  int64_t row_count;
+  int64_t width, channels;                // of the image
+  int64_t kernel, stride, pad, dilation;  // of the window, from left to right
+  void* y;
+  int64_t y_width;
+};
+
 struct PoolKernels {
   const char* isa;
-  // y[c] = the largest of x[i][c] over `count` pixels, -infinity if there are none; NaN if one of them is.
-  void (*max)(const char* const* x, int64_t count, int64_t channels, void* y);
+  // The largest of each channel: NaN if one of them is, -infinity if there are none.
+  void (*max)(const MaxPoolRow& row);
   // y[c] = the mean over the extent of x[c].
   void (*average)(const void* x, const AverageExtent& extent, int64_t channels, void* y);
 };

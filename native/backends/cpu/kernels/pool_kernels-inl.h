@@ -1,4 +1,5 @@
 #include "native/backends/cpu/kernels/kernels.h"
+#include "native/backends/cpu/kernels/max_pool-inl.h"
 #include "native/backends/cpu/kernels/storage-inl.h"
 
 // Pooling for elements that a Storage loads (storage-inl.h): a vector of channels at a time.
@@ -6,27 +7,40 @@
 namespace resnet_native::cpu {
 namespace {
 
-template <class V, class LoadPixel>
-inline __attribute__((always_inline)) typename V::T LargestOf(int64_t count, LoadPixel load) {
-  const float lowest = -__builtin_inff();
-  typename V::T largest = count > 0 ? load(0) : V::Broadcast(&lowest);
-  for (int64_t i = 1; i < count; ++i) largest = V::Max(largest, load(i));
-  return largest;
-}
+template <class Storage>
+struct FloatLanes {
+  using T = typename Storage::Simd::T;
+  using Element = typename Storage::Element;
+  static constexpr int kLanes = Storage::Simd::kLanes;
+
+  inline __attribute__((always_inline)) T Load(const Element* p) const { return Storage::Load(p); }
+  inline __attribute__((always_inline)) void Store(Element* p, T v) const { Storage::Store(p, v); }
+  inline __attribute__((always_inline)) T Lowest() const {
+    const float lowest = -__builtin_inff();
+    return Storage::Simd::Broadcast(&lowest);
+  }
+  inline __attribute__((always_inline)) T Max(T a, T b) const { return Storage::Simd::Max(a, b); }
+};
+
+// The first few of a vector.
+template <class Storage>
+struct FewFloatLanes : FloatLanes<Storage> {
+  using typename FloatLanes<Storage>::T;
+  using typename FloatLanes<Storage>::Element;
+  int64_t count;
+
+  inline __attribute__((always_inline)) T Load(const Element* p) const {
+    return Storage::LoadPartial(p, count);
+  }
+  inline __attribute__((always_inline)) void Store(Element* p, T v) const {
+    Storage::StorePartial(p, v, count);
+  }
+};
 
 template <class Storage>
-void MaxPoolPixel(const char* const* pixels, int64_t count, int64_t channels, void* result) {
-  using V = typename Storage::Simd;
-  const auto* x = reinterpret_cast<const typename Storage::Element* const*>(pixels);
-  auto* y = static_cast<typename Storage::Element*>(result);
-  int64_t c = 0;
-  for (; c + V::kLanes <= channels; c += V::kLanes) {
-    Storage::Store(y + c, LargestOf<V>(count, [&](int64_t i) { return Storage::Load(x[i] + c); }));
-  }
-  if (c == channels) return;
-  const int64_t rest = channels - c;
-  Storage::StorePartial(
-      y + c, LargestOf<V>(count, [&](int64_t i) { return Storage::LoadPartial(x[i] + c, rest); }), rest);
+void MaxPoolOf(const MaxPoolRow& row) {
+  const int64_t c = PoolWholeVectors(FloatLanes<Storage>{}, row);
+  if (c < row.channels) PoolChannels<1>(FewFloatLanes<Storage>{{}, row.channels - c}, row, c);
 }
 
 // Sums of rows are added up, instead of pixels: the rounding error grows with rows + columns.
@@ -61,7 +75,7 @@ void AveragePoolImage(const void* image, const AverageExtent& extent, int64_t ch
 }
 
 template <class Storage>
-constexpr PoolKernels kPoolKernels{Storage::Simd::kIsa, MaxPoolPixel<Storage>, AveragePoolImage<Storage>};
+constexpr PoolKernels kPoolKernels{Storage::Simd::kIsa, MaxPoolOf<Storage>, AveragePoolImage<Storage>};
 
 }  // namespace
 }  // namespace resnet_native::cpu

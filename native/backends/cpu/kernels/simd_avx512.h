@@ -36,7 +36,7 @@ struct SimdAvx512 {
   // The instruction returns its second operand if either is NaN.
   static inline __attribute__((always_inline)) T Relu(T v) { return _mm512_max_ps(Zero(), v); }
   static inline __attribute__((always_inline)) T Max(T a, T b) {
-    return _mm512_mask_mov_ps(_mm512_max_ps(a, b), _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), a);
+    return _mm512_mask_max_ps(a, _mm512_cmp_ps_mask(a, a, _CMP_ORD_Q), a, b);
   }
 
   static inline __attribute__((always_inline)) T LoadBytes(const uint8_t* p) {

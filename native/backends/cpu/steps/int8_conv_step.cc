@@ -79,8 +79,15 @@ Int8ConvStep::Partition Int8ConvStep::ChoosePartition(int64_t pixels, int thread
 
 size_t Int8ConvStep::ScratchBytes(const TensorShape&, const TensorShape& y, int threads) const {
   const int64_t pixels = y.n * y.h * y.w;
-  const int64_t largest = CeilDiv(pixels, ChoosePartition(pixels, threads).pixel_blocks);
-  return static_cast<size_t>(kSumsBytes + RoundUp(GatheredBytes(largest), kCacheLine));
+  return ItemBytes(CeilDiv(pixels, ChoosePartition(pixels, threads).pixel_blocks));
+}
+
+size_t Int8ConvStep::BandBytes(const TensorShape& x, int64_t rows) const {
+  return ItemBytes(rows * window_.OutW(x.w));
+}
+
+size_t Int8ConvStep::ItemBytes(int64_t pixels) const {
+  return static_cast<size_t>(kSumsBytes + RoundUp(GatheredBytes(pixels), kCacheLine));
 }
 
 void Int8ConvStep::Run(const StepRun& run) const {
@@ -90,11 +97,16 @@ void Int8ConvStep::Run(const StepRun& run) const {
   const Partition partition = ChoosePartition(pixels, run.pool.threads());
   run.pool.ParallelFor(partition.pixel_blocks * partition.panel_blocks, [&](int64_t i, int thread) {
     const int64_t block = i % partition.pixel_blocks, part = i / partition.pixel_blocks;
-    RunItem(run,
-            {pixels * block / partition.pixel_blocks, pixels * (block + 1) / partition.pixel_blocks,
-             panels * part / partition.panel_blocks, panels * (part + 1) / partition.panel_blocks},
-            run.scratch.Of<char>(thread));
+    const Item item{pixels * block / partition.pixel_blocks, pixels * (block + 1) / partition.pixel_blocks,
+                    panels * part / partition.panel_blocks, panels * (part + 1) / partition.panel_blocks};
+    RunItem(run.From(item.first_pixel), item, run.scratch.Of<char>(thread));
   });
+}
+
+void Int8ConvStep::RunBand(const StepRun& run, const Band& band, char* scratch) const {
+  const TensorShape& y = run.y.shape;
+  const int64_t first = band.FirstPixel(y);
+  RunItem(run, {first, first + band.rows * y.w, 0, static_cast<int64_t>(filters_.panels().size())}, scratch);
 }
 
 void Int8ConvStep::RunItem(const StepRun& run, const Item& item, char* scratch) const {
@@ -114,7 +126,7 @@ void Int8ConvStep::RunItem(const StepRun& run, const Item& item, char* scratch) 
       const auto count = static_cast<int>(std::min<int64_t>(pixels - begin, kernels_.max_pixels));
       Rows tile = rows;
       tile.data += begin * rows.row_stride;
-      RunTile(run, tile, panel, item.first_pixel + begin, count, sums);
+      RunTile(run, tile, panel, begin, count, sums);
     }
   }
 }

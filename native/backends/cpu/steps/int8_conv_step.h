@@ -1,14 +1,14 @@
 #pragma once
 
 #include "native/backends/cpu/int8_filters.h"
-#include "native/backends/cpu/steps/step.h"
+#include "native/backends/cpu/steps/band_step.h"
 
 namespace resnet_native::cpu {
 
 // Convolution of bytes as a matrix product: the pixels under the taps of a block of outputs are gathered in
 // rows that stay in the second-level cache while all panels of weights pass over them. A 1×1 convolution
 // without stride takes the pixels as they lie.
-class Int8ConvStep final : public Step {
+class Int8ConvStep final : public BandStep {
  public:
   Int8ConvStep(const Conv2dOp& op, const Int8Operands& operands, const StepOptions& options);
   // A fully connected layer is a 1×1 convolution of one pixel for each image.
@@ -18,6 +18,8 @@ class Int8ConvStep final : public Step {
   std::string Kernel() const override;
   int64_t Macs(const TensorShape& y) const override;
   size_t ScratchBytes(const TensorShape& x, const TensorShape& y, int threads) const override;
+  void RunBand(const StepRun& run, const Band& band, char* scratch) const override;
+  size_t BandBytes(const TensorShape& x, int64_t rows) const override;
 
  private:
   // How a layer is cut into items of work: blocks of pixels × ranges of panels.
@@ -37,6 +39,8 @@ class Int8ConvStep final : public Step {
   Partition ChoosePartition(int64_t pixels, int threads) const;
   bool TakesPixelsAsTheyLie(int64_t pixels) const;
   int64_t GatheredBytes(int64_t pixels) const;
+  size_t ItemBytes(int64_t pixels) const;
+  // `y` and `residual` of the run begin at the item's first pixel.
   void RunItem(const StepRun& run, const Item& item, char* scratch) const;
   void RunTile(const StepRun& run, const Rows& rows, int64_t panel, int64_t first_pixel, int pixels,
                int32_t* sums) const;

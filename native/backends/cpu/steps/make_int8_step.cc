@@ -2,6 +2,7 @@
 #include "native/backends/cpu/steps/int8_conv_step.h"
 #include "native/backends/cpu/steps/int8_steps.h"
 #include "native/backends/cpu/steps/pool_steps.h"
+#include "native/backends/cpu/steps/pooled_conv_step.h"
 #include "native/backends/cpu/steps/tile_conv_step.h"
 #include "native/graph/overloaded.h"
 
@@ -15,8 +16,8 @@ bool WorksOnBytes(const Graph& graph, NodeId id) {
 namespace {
 
 template <class ConvOrLinear>
-std::unique_ptr<Step> MakeConvStep(const ConvOrLinear& op, const Int8Operands& operands,
-                                   const StepOptions& options) {
+std::unique_ptr<BandStep> MakeConvStep(const ConvOrLinear& op, const Int8Operands& operands,
+                                       const StepOptions& options) {
   if (options.kernels[DType::kInt8].tiles) return std::make_unique<TileConvStep>(op, operands, options);
   return std::make_unique<Int8ConvStep>(op, operands, options);
 }
@@ -33,7 +34,12 @@ std::unique_ptr<Step> MakeInt8Step(const Graph& graph, NodeId id, const StepOpti
   const Int8Operands operands{node.name, x, residual, y};
   return std::visit(
       Overloaded{
-          [&](const Conv2dOp& op) -> Result { return MakeConvStep(op, operands, options); },
+          [&](const Conv2dOp& op) -> Result {
+            std::unique_ptr<BandStep> conv = MakeConvStep(op, operands, options);
+            if (!op.max_pool) return conv;
+            const DType pooled = y ? DType::kInt8 : DType::kFloat32;
+            return std::make_unique<PooledConvStep>(op, std::move(conv), pooled, options);
+          },
           [&](const LinearOp& op) -> Result { return MakeConvStep(op, operands, options); },
           [&](const QuantizeOp& op) -> Result {
             if (node.inputs[0] != 0) return std::make_unique<QuantizeStep>(*y, options);

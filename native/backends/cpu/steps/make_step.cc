@@ -2,12 +2,22 @@
 #include "native/backends/cpu/steps/elementwise_steps.h"
 #include "native/backends/cpu/steps/grouped_conv_step.h"
 #include "native/backends/cpu/steps/pool_steps.h"
+#include "native/backends/cpu/steps/pooled_conv_step.h"
 #include "native/backends/cpu/steps/stem_step.h"
 #include "native/backends/cpu/steps/tile_conv_step.h"
 #include "native/backends/cpu/steps/winograd_step.h"
 #include "native/graph/overloaded.h"
 
 namespace resnet_native::cpu {
+
+namespace {
+
+std::unique_ptr<BandStep> MakeStemStep(const Conv2dOp& op, DType dtype, const StepOptions& options) {
+  if (options.kernels[dtype].tiles) return std::make_unique<TileConvStep>(op, true, dtype, options);
+  return std::make_unique<StemStep>(op, dtype, options);
+}
+
+}  // namespace
 
 std::unique_ptr<Step> MakeStep(const Op& op, bool from_input, const StepTypes& types,
                                const StepOptions& options) {
@@ -22,10 +32,14 @@ std::unique_ptr<Step> MakeStep(const Op& op, bool from_input, const StepTypes& t
                                                options);
           },
           [&](const Conv2dOp& op) -> Result {
-            if (options.kernels[types.y].tiles) {
-              return std::make_unique<TileConvStep>(op, from_input, types.y, options);
+            if (op.max_pool) {
+              return std::make_unique<PooledConvStep>(op, MakeStemStep(op, types.y, options), types.y,
+                                                      options);
             }
-            if (from_input) return std::make_unique<StemStep>(op, types.y, options);
+            if (from_input) return MakeStemStep(op, types.y, options);
+            if (options.kernels[types.y].tiles) {
+              return std::make_unique<TileConvStep>(op, false, types.y, options);
+            }
             if (options.algorithm) {
               return std::make_unique<WinogradStep>(op, *options.algorithm, types.x, options);
             }

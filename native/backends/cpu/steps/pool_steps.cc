@@ -6,37 +6,34 @@
 
 namespace resnet_native::cpu {
 
-MaxPoolStep::MaxPoolStep(const MaxPool2dOp& op, DType dtype, const StepOptions& options)
-    : window_(op.window), kernels_(*options.kernels[dtype].pool) {}
+// Rows in the padding are left out; dilated ones may all lie there.
+void MaxPooling::RunRow(const TensorView& x, int64_t first_row, int64_t row, char* y, int64_t y_width,
+                        const char** scratch) const {
+  const TensorShape& shape = x.shape;
+  int64_t count = 0;
+  for (int ky = 0; ky < window_.kernel_h; ++ky) {
+    const int64_t h = row * window_.stride_h - window_.pad_h + int64_t{ky} * window_.dilation_h;
+    if (h >= 0 && h < shape.h) scratch[count++] = x.At((h - first_row) * shape.w * shape.c);
+  }
+  kernels_.max({scratch, count, shape.w, shape.c, window_.kernel_w, window_.stride_w, window_.pad_w,
+                window_.dilation_w, y, y_width});
+}
 
-std::string MaxPoolStep::Kernel() const { return std::string("max ") + kernels_.isa; }
+MaxPoolStep::MaxPoolStep(const MaxPool2dOp& op, DType dtype, const StepOptions& options)
+    : pooling_(op.window, dtype, options) {}
+
+std::string MaxPoolStep::Kernel() const { return std::string("max ") + pooling_.kernels().isa; }
 
 size_t MaxPoolStep::ScratchBytes(const TensorShape&, const TensorShape&, int) const {
-  return static_cast<size_t>(window_.kernel_h) * window_.kernel_w * sizeof(const char*);
+  return pooling_.ScratchBytes();
 }
 
 void MaxPoolStep::Run(const StepRun& run) const {
-  run.pool.ParallelFor(run.y.shape.n * run.y.shape.h, [&](int64_t row, int thread) {
-    RunRow(run.x, run.y, row, run.scratch.Of<const char*>(thread));
+  const TensorShape &x = run.x.shape, &y = run.y.shape;
+  run.pool.ParallelFor(y.n * y.h, [&](int64_t i, int thread) {
+    const TensorView image = run.x.From(i / y.h * x.h * x.w * x.c);
+    pooling_.RunRow(image, 0, i % y.h, run.y.At(i * y.w * y.c), y.w, run.scratch.Of<const char*>(thread));
   });
-}
-
-// Taps in the padding are left out; dilated ones may all lie there.
-void MaxPoolStep::RunRow(const TensorView& x, const TensorView& y, int64_t row, const char** taps) const {
-  const int64_t n = row / y.shape.h, oh = row % y.shape.h;
-  for (int64_t ow = 0; ow < y.shape.w; ++ow) {
-    int64_t count = 0;
-    for (int ky = 0; ky < window_.kernel_h; ++ky) {
-      const int64_t h = oh * window_.stride_h - window_.pad_h + int64_t{ky} * window_.dilation_h;
-      if (h < 0 || h >= x.shape.h) continue;
-      const int64_t input_row = (n * x.shape.h + h) * x.shape.w;
-      for (int kx = 0; kx < window_.kernel_w; ++kx) {
-        const int64_t w = ow * window_.stride_w - window_.pad_w + int64_t{kx} * window_.dilation_w;
-        if (w >= 0 && w < x.shape.w) taps[count++] = x.At((input_row + w) * x.shape.c);
-      }
-    }
-    kernels_.max(taps, count, y.shape.c, y.At((row * y.shape.w + ow) * y.shape.c));
-  }
 }
 
 GlobalAvgPoolStep::GlobalAvgPoolStep(DType dtype, const StepOptions& options)

@@ -37,55 +37,55 @@ int64_t StemStep::BandsPerImage(const TensorShape& y, int threads) const {
   return CeilDiv(y.h, rows);
 }
 
-StemStep::Band StemStep::BandAt(int64_t index, int64_t per_image, int64_t input_w,
-                                const TensorShape& y) const {
-  const int64_t n = index / per_image, i = index % per_image;
-  Band band{n, y.h * i / per_image, y.h * (i + 1) / per_image, 0, 0};
-  band.input_rows =
-      (band.last - band.first - 1) * window_.stride_h + (window_.kernel_h - 1) * window_.dilation_h + 1;
-  band.stride = (input_w + 2 * window_.pad_w) * channels_;
-  return band;
+int64_t StemStep::InputRows(int64_t rows) const {
+  return (rows - 1) * window_.stride_h + (window_.kernel_h - 1) * window_.dilation_h + 1;
+}
+
+int64_t StemStep::RowStride(int64_t input_w) const {
+  return (input_w + 2 * window_.pad_w) * channels_ * ElementBytes(filters_.dtype());
+}
+
+size_t StemStep::RowsBytes(int64_t rows, int64_t input_w) const {
+  return static_cast<size_t>(RoundUp(InputRows(rows) * RowStride(input_w), kCacheLine));
+}
+
+size_t StemStep::BandBytes(const TensorShape& x, int64_t rows) const {
+  const int64_t pixels = rows * window_.OutW(x.w);
+  const size_t pointers = static_cast<size_t>(pixels * filters_.taps()) * sizeof(const char*);
+  return RowsBytes(rows, x.w) + reader_.ScratchBytes(x.w) + pointers;
 }
 
 size_t StemStep::ScratchBytes(const TensorShape& x, const TensorShape& y, int threads) const {
-  const int64_t per_image = BandsPerImage(y, threads);
-  const int64_t rows = CeilDiv(y.h, per_image);
-  const int64_t input_rows = (rows - 1) * window_.stride_h + (window_.kernel_h - 1) * window_.dilation_h + 1;
-  const size_t pointers = static_cast<size_t>(rows * y.w * filters_.taps()) * sizeof(const char*);
-  return RowsBytes(input_rows * (x.w + 2 * window_.pad_w) * channels_) + reader_.ScratchBytes(x.w) + pointers;
-}
-
-size_t StemStep::RowsBytes(int64_t elements) const {
-  return static_cast<size_t>(RoundUp(elements * ElementBytes(filters_.dtype()), kCacheLine));
+  return BandBytes(x, CeilDiv(y.h, BandsPerImage(y, threads)));
 }
 
 void StemStep::Run(const StepRun& run) const {
   const TensorShape& y = run.y.shape;
   const int64_t per_image = BandsPerImage(y, run.pool.threads());
   run.pool.ParallelFor(y.n * per_image, [&](int64_t i, int thread) {
-    RunBand(BandAt(i, per_image, run.input.w, y), run, run.scratch.Of<char>(thread));
+    const Band band = Band::At(i, per_image, y.h);
+    RunBand(run.From(band.FirstPixel(y)), band, run.scratch.Of<char>(thread));
   });
 }
 
-void StemStep::RunBand(const Band& band, const StepRun& run, char* scratch) const {
-  const TensorShape& shape = run.y.shape;
+void StemStep::RunBand(const StepRun& run, const Band& band, char* scratch) const {
+  const int64_t width = run.y.shape.w;
   char* rows = scratch;
-  char* floats = rows + RowsBytes(band.input_rows * band.stride);
+  char* floats = rows + RowsBytes(band.rows, run.input.w);
   auto** pointers = reinterpret_cast<const char**>(floats + reader_.ScratchBytes(run.input.w));
-  const Tiling tiling((band.last - band.first) * shape.w, filters_.max_pixels());
+  const Tiling tiling(band.rows * width, filters_.max_pixels());
   FillRows(band, run.input, rows, reinterpret_cast<float*>(floats));
-  FillPointers(band, rows, shape.w, tiling, pointers);
+  FillPointers(rows, RowStride(run.input.w), width, tiling, pointers);
 
   const ConvItem all{0, tiling.tiles, 0, static_cast<int64_t>(filters_.panels().size())};
-  RunConvItem(filters_, tiling, all, pointers,
-              {run.y, run.residual, (band.n * shape.h + band.first) * shape.w, relu_});
+  RunConvItem(filters_, tiling, all, pointers, {run.y, run.residual, 0, relu_});
 }
 
 void StemStep::FillRows(const Band& band, const InputBatch& input, char* rows, float* scratch) const {
-  const int64_t element = ElementBytes(filters_.dtype());
-  const int64_t pad = window_.pad_w * channels_ * element, stride = band.stride * element;
+  const int64_t pad = window_.pad_w * channels_ * ElementBytes(filters_.dtype());
+  const int64_t stride = RowStride(input.w), count = InputRows(band.rows);
   const int64_t first_row = band.first * window_.stride_h - window_.pad_h;
-  for (int64_t r = 0; r < band.input_rows; ++r) {
+  for (int64_t r = 0; r < count; ++r) {
     char* row = rows + r * stride;
     const int64_t h = first_row + r;
     if (h < 0 || h >= input.h) {
@@ -98,7 +98,7 @@ void StemStep::FillRows(const Band& band, const InputBatch& input, char* rows, f
   }
 }
 
-void StemStep::FillPointers(const Band& band, const char* rows, int64_t width, const Tiling& tiling,
+void StemStep::FillPointers(const char* rows, int64_t row_stride, int64_t width, const Tiling& tiling,
                             const char** pointers) const {
   const int64_t element = ElementBytes(filters_.dtype());
   const int columns = join_columns_ ? 1 : window_.kernel_w;
@@ -108,7 +108,7 @@ void StemStep::FillPointers(const Band& band, const char* rows, int64_t width, c
     for (int64_t i = 0; i < count; ++i) {
       const char** tap = pointers + i;
       for (int ky = 0; ky < window_.kernel_h; ++ky) {
-        const char* row = rows + (h * window_.stride_h + ky * window_.dilation_h) * band.stride * element;
+        const char* row = rows + (h * window_.stride_h + ky * window_.dilation_h) * row_stride;
         for (int kx = 0; kx < columns; ++kx, tap += count) {
           *tap = row + (w * window_.stride_w + kx * window_.dilation_w) * channels_ * element;
         }

@@ -31,6 +31,12 @@ struct StepRun {
   TensorView x, residual, y;
   ThreadPool& pool;
   Scratch scratch;
+
+  // The same, with y and the residual from this pixel on.
+  StepRun From(int64_t pixel) const {
+    const int64_t begin = pixel * y.shape.c;
+    return {input, x, residual.From(begin), y.From(begin), pool, scratch};
+  }
 };
 
 // One operation of a compiled network. It owns its packed weights and is immutable: all contexts of a plan
@@ -43,7 +49,7 @@ class Step {
 
   // The kernel that was chosen, for people.
   virtual std::string Kernel() const = 0;
-  // Multiply-adds for a result of shape y.
+  // Multiply-adds for a result of shape y; of a convolution, before it is pooled.
   virtual int64_t Macs(const TensorShape& /*y*/) const { return 0; }
   // What each thread needs while the step runs.
   virtual size_t ScratchBytes(const TensorShape& /*x*/, const TensorShape& /*y*/, int /*threads*/) const {

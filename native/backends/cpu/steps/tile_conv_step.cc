@@ -113,24 +113,31 @@ TileConvStep::Item TileConvStep::ItemAt(int64_t i, const Partition& partition) c
 
 size_t TileConvStep::ScratchBytes(const TensorShape& x, const TensorShape& y, int threads) const {
   if (direct_) return 0;
-  const int64_t rows = std::min(y.h, CeilDiv(y.n * y.h, ChoosePartition(x, y.n * y.h, threads).bands));
+  return BandBytes(x, std::min(y.h, CeilDiv(y.n * y.h, ChoosePartition(x, y.n * y.h, threads).bands)));
+}
+
+size_t TileConvStep::BandBytes(const TensorShape& x, int64_t rows) const {
+  if (direct_) return 0;
   const size_t buffers = planes_.RowBufferBytes(x.w) + (reader_ ? reader_->ScratchBytes(x.w) : 0);
-  return planes_.LayoutFor(rows, y.w, x.w).bytes + buffers;
+  return planes_.LayoutFor(rows, window_.OutW(x.w), x.w).bytes + buffers;
 }
 
 TileConv TileConvStep::Describe(const StepRun& run) const {
   TileConv conv{};
   conv.steps = filters_.steps();
-  conv.y_stride = run.y.shape.c;
+  conv.residual = run.residual.data;
   conv.residual_multiplier = filters_.residual_multiplier();
+  conv.y = run.y.data;
+  conv.y_stride = run.y.shape.c;
   conv.relu = relu_;
   conv.float_y = run.y.dtype == DType::kFloat32;
   return conv;
 }
 
-void TileConvStep::SetPanels(int64_t range, int64_t ranges, TileConv& conv) const {
+void TileConvStep::SetPanels(const PanelRange& range, TileConv& conv) const {
   const auto panels = static_cast<int64_t>(filters_.panels().size());
-  const int64_t first = panels * range / ranges, behind = panels * (range + 1) / ranges;
+  const int64_t first = panels * range.index / range.ranges,
+                behind = panels * (range.index + 1) / range.ranges;
   conv.panel = filters_.panels().data() + first;
   conv.panels = behind - first;
   conv.next = filters_.panels().data() + behind % panels;
@@ -153,60 +160,73 @@ void TileConvStep::RunOnPixels(const StepRun& run) const {
   run.pool.ParallelFor(partition.bands * partition.panel_ranges, [&](int64_t i, int) {
     const auto [band, range] = ItemAt(i, partition);
     const int64_t first = pixels * band / partition.bands, last = pixels * (band + 1) / partition.bands;
-    const int64_t no_offset = 0;
-    TileConv conv = Describe(run);
-    conv.x = run.x.At(first * in_channels_);
-    conv.x_stride = in_channels_ * element_;
-    conv.tap_offsets = &no_offset;
-    conv.taps = 1;
-    conv.pixels = conv.row_pitch = conv.row_width = last - first;
-    conv.y = run.y.At(first * y.c);
-    conv.residual = run.residual.data ? run.residual.At(first * y.c) : nullptr;
-    SetPanels(range, partition.panel_ranges, conv);
-    if (conv.pixels > 0) kernels_.run(conv);
+    if (last > first) RunPixels(run.From(first), first, last - first, {range, partition.panel_ranges});
   });
+}
+
+void TileConvStep::RunPixels(const StepRun& run, int64_t first, int64_t count,
+                             const PanelRange& range) const {
+  const int64_t no_offset = 0;
+  TileConv conv = Describe(run);
+  conv.x = run.x.At(first * in_channels_);
+  conv.x_stride = in_channels_ * element_;
+  conv.tap_offsets = &no_offset;
+  conv.taps = 1;
+  conv.pixels = conv.row_pitch = conv.row_width = count;
+  SetPanels(range, conv);
+  kernels_.run(conv);
 }
 
 void TileConvStep::RunOnPlanes(const StepRun& run) const {
   const TensorShape& y = run.y.shape;
-  const int64_t n_rows = y.n * y.h, x_h = reader_ ? run.input.h : run.x.shape.h,
-                x_w = reader_ ? run.input.w : run.x.shape.w;
-  const TensorShape x{y.n, x_h, x_w, in_channels_};
-  Partition partition = ChoosePartition(x, n_rows, run.pool.threads());
+  const int64_t n_rows = y.n * y.h;
+  Partition partition = ChoosePartition(run.x.shape, n_rows, run.pool.threads());
   const int64_t per_image = CeilDiv(y.h, CeilDiv(n_rows, partition.bands));
   partition.bands = y.n * per_image;
   std::vector<int64_t> held(run.pool.threads(), -1);  // the band that each thread's planes are of
   run.pool.ParallelFor(partition.bands * partition.panel_ranges, [&](int64_t i, int thread) {
     const auto [band_of_batch, range] = ItemAt(i, partition);
-    const int64_t n = band_of_batch / per_image, band = band_of_batch % per_image;
-    const int64_t first = y.h * band / per_image, last = y.h * (band + 1) / per_image;
-    const InputPlanes::Layout layout = planes_.LayoutFor(last - first, y.w, x_w);
+    const Band band = Band::At(band_of_batch, per_image, y.h);
+    const InputPlanes::Layout layout = planes_.LayoutFor(band.rows, y.w, run.x.shape.w);
     char* planes = run.scratch.Of<char>(thread);
-    char* row_buffer = planes + layout.bytes;
-    auto* floats = reinterpret_cast<float*>(row_buffer + planes_.RowBufferBytes(x_w));
-    const auto copy_row = [&](int64_t h, char* buffer) -> const char* {
-      if (!reader_) return run.x.At((n * x_h + h) * x_w * in_channels_);
-      reader_->ReadRow(run.input, n, h, floats, buffer);
-      return buffer;
-    };
-    if (held[thread] != band_of_batch) {
-      planes_.Fill(layout, first, x_h, x_w, row_buffer, planes, copy_row);
-      held[thread] = band_of_batch;
-    }
-    TileConv conv = Describe(run);
-    conv.x = planes;
-    conv.x_stride = layout.pixel_bytes;
-    conv.tap_offsets = layout.taps.data();
-    conv.taps = planes_.taps();
-    conv.pixels = layout.pixels;
-    conv.row_pitch = layout.pitch;
-    conv.row_width = y.w;
-    const int64_t offset = (n * y.h + first) * y.w * y.c;
-    conv.y = run.y.At(offset);
-    conv.residual = run.residual.data ? run.residual.At(offset) : nullptr;
-    SetPanels(range, partition.panel_ranges, conv);
-    kernels_.run(conv);
+    if (held[thread] != band_of_batch) FillPlanes(run, band, layout, planes);
+    held[thread] = band_of_batch;
+    RunPlanes(run.From(band.FirstPixel(y)), layout, planes, {range, partition.panel_ranges});
   });
+}
+
+void TileConvStep::FillPlanes(const StepRun& run, const Band& band, const InputPlanes::Layout& layout,
+                              char* scratch) const {
+  const int64_t h = run.x.shape.h, w = run.x.shape.w;
+  char* row_buffer = scratch + layout.bytes;
+  auto* floats = reinterpret_cast<float*>(row_buffer + planes_.RowBufferBytes(w));
+  planes_.Fill(layout, band.first, h, w, row_buffer, scratch, [&](int64_t row, char* buffer) -> const char* {
+    if (!reader_) return run.x.At((band.n * h + row) * w * in_channels_);
+    reader_->ReadRow(run.input, band.n, row, floats, buffer);
+    return buffer;
+  });
+}
+
+void TileConvStep::RunPlanes(const StepRun& run, const InputPlanes::Layout& layout, const char* planes,
+                             const PanelRange& range) const {
+  TileConv conv = Describe(run);
+  conv.x = planes;
+  conv.x_stride = layout.pixel_bytes;
+  conv.tap_offsets = layout.taps.data();
+  conv.taps = planes_.taps();
+  conv.pixels = layout.pixels;
+  conv.row_pitch = layout.pitch;
+  conv.row_width = run.y.shape.w;
+  SetPanels(range, conv);
+  kernels_.run(conv);
+}
+
+void TileConvStep::RunBand(const StepRun& run, const Band& band, char* scratch) const {
+  const TensorShape& y = run.y.shape;
+  if (direct_) return RunPixels(run, band.FirstPixel(y), band.rows * y.w, {});
+  const InputPlanes::Layout layout = planes_.LayoutFor(band.rows, y.w, run.x.shape.w);
+  FillPlanes(run, band, layout, scratch);
+  RunPlanes(run, layout, scratch, {});
 }
 
 }  // namespace resnet_native::cpu

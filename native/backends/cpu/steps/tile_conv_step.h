@@ -5,13 +5,13 @@
 #include "native/backends/cpu/input_planes.h"
 #include "native/backends/cpu/input_reader.h"
 #include "native/backends/cpu/packed_tiles.h"
-#include "native/backends/cpu/steps/step.h"
+#include "native/backends/cpu/steps/band_step.h"
 
 namespace resnet_native::cpu {
 
 // Convolution with tile units. They need a tap's pixels at equal distances: a 1×1 convolution finds its input
 // so, any other works on a copy of the rows under a band of output rows (input_planes.h).
-class TileConvStep final : public Step {
+class TileConvStep final : public BandStep {
  public:
   // `dtype` is that of the input and the residual. `from_input`: it reads the run's input.
   TileConvStep(const Conv2dOp& op, bool from_input, DType dtype, const StepOptions& options);
@@ -24,6 +24,8 @@ class TileConvStep final : public Step {
   std::string Kernel() const override;
   int64_t Macs(const TensorShape& y) const override;
   size_t ScratchBytes(const TensorShape& x, const TensorShape& y, int threads) const override;
+  void RunBand(const StepRun& run, const Band& band, char* scratch) const override;
+  size_t BandBytes(const TensorShape& x, int64_t rows) const override;
 
  private:
   struct Shape {
@@ -43,12 +45,22 @@ class TileConvStep final : public Step {
   struct Item {
     int64_t band, range;
   };
+  // The panels of a part of the layer: all of them, unless said otherwise.
+  struct PanelRange {
+    int64_t index = 0, ranges = 1;
+  };
   Partition ChoosePartition(const TensorShape& x, int64_t units, int threads) const;
   Item ItemAt(int64_t i, const Partition& partition) const;
   void RunOnPixels(const StepRun& run) const;
   void RunOnPlanes(const StepRun& run) const;
+  // In these, `y` and `residual` of the run begin at the first pixel. `first` counts through the input's.
+  void RunPixels(const StepRun& run, int64_t first, int64_t count, const PanelRange& range) const;
+  void RunPlanes(const StepRun& run, const InputPlanes::Layout& layout, const char* planes,
+                 const PanelRange& range) const;
+  void FillPlanes(const StepRun& run, const Band& band, const InputPlanes::Layout& layout,
+                  char* scratch) const;
   TileConv Describe(const StepRun& run) const;
-  void SetPanels(int64_t range, int64_t ranges, TileConv& conv) const;
+  void SetPanels(const PanelRange& range, TileConv& conv) const;
 
   const Window window_;
   const int64_t in_channels_, macs_per_output_;

@@ -42,7 +42,7 @@ class Int8Network : public ::testing::TestWithParam<Row> {
     const auto expected = testing::RunGraph(ReferenceBackend(), graph, input, options, layout);
     for (int threads : {1, 3}) {
       const auto plan = std::make_shared<cpu::CpuPlan>(
-          Quantize(Optimize(graph)), cpu::KernelTable(GetParam().features), threads, options);
+          FuseMaxPool(Quantize(Optimize(graph))), cpu::KernelTable(GetParam().features), threads, options);
       const auto actual = Run(plan, input, layout);
       ASSERT_EQ(actual.size(), expected.size());
       for (size_t i = 0; i < expected.size(); ++i) {
@@ -171,6 +171,26 @@ TEST_P(Int8Network, MaxPoolOfAnyChannels) {
     const NodeId pool = b.Add("pool", {x}, MaxPool2dOp{Square(3, 2, 1)});
     const Graph graph = Calibrated(b.Build({b.Conv("last", pool, 3), pool}));
     ExpectSameBits(graph, RandomInput({2, 9, 8, 4}), Layout::kNchw);
+  }
+}
+
+// The reference computes them one after the other.
+TEST_P(Int8Network, MaxPoolBehindTheConvolutionThatReadsTheInput) {
+  const std::vector<std::pair<Window, Window>> windows = {{Square(7, 2, 3), Square(3, 2, 1)},
+                                                          {Square(3, 1, 1), Square(2, 2)},
+                                                          {Square(1), Square(3, 1, 1)},
+                                                          {Square(3, 1, 1), Square(2, 3)},
+                                                          {Square(3, 2, 1), Square(3, 2, 1, 2)}};
+  for (const auto& [window, pooling] : windows) {
+    for (const int channels : {3, 64}) {
+      for (const bool stays_float : {false, true}) {
+        GraphBuilder b(channels);
+        const NodeId x = b.Add("relu", {b.Conv("conv", 0, 70, window)}, ReluOp{});
+        const NodeId pool = b.Add("pool", {x}, MaxPool2dOp{pooling});
+        const NodeId last = stays_float ? pool : b.Conv("last", pool, 3);
+        ExpectSameBits(Calibrated(b.Build({last})), RandomInput({2, 45, 37, channels}));
+      }
+    }
   }
 }
 

@@ -23,6 +23,7 @@ using testing::OwnedInput;
 using testing::RandomInput;
 using testing::RunAndWait;
 using testing::RunGraph;
+using testing::SmallInt8ResNet;
 using testing::SmallResNet;
 
 // Rounding errors of a few layers in float32, relative to the largest result: each layer adds at most its K ×
@@ -122,6 +123,20 @@ TEST(CpuNetwork, AnImageGetsTheSameBitsInALargeBatchWithLowMemory) {
   ExpectTheSameBitsInALargeBatch({.memory = MemoryMode::kLow});
 }
 
+// Asked for, the stem's result is there as a whole; otherwise it is pooled as it is made.
+TEST(CpuNetwork, TheSameBitsWhateverIsAskedForBesides) {
+  const OwnedInput input = RandomInput({3, 75, 61, 3});
+  for (DType dtype : {DType::kFloat32, DType::kBfloat16, DType::kInt8}) {
+    const bool int8 = dtype == DType::kInt8;
+    const auto run = [&](std::vector<std::string> outputs) {
+      const Graph graph = int8 ? SmallInt8ResNet(outputs) : SmallResNet(outputs);
+      return RunGraph(CpuBackend(), graph, input, {.dtype = dtype, .threads = 2}).at(0);
+    };
+    EXPECT_EQ(run({"fc"}), run({"fc", "relu"}));
+    EXPECT_EQ(run({"maxpool"}), run({"maxpool", "relu"}));
+  }
+}
+
 TEST(CpuNetwork, OneContextTakesAllSizesInTurn) {
   const Graph graph = SmallResNet();
   const auto plan = CpuBackend().Compile(graph, {.threads = 2});
@@ -160,8 +175,8 @@ TEST(CpuNetwork, ContextsRunSideBySide) {
 TEST(CpuNetwork, DescribesAndTimesItsSteps) {
   const auto plan = CpuBackend().Compile(SmallResNet(), {.threads = 2});
   const std::vector<StepInfo> steps = plan->Describe();
-  ASSERT_EQ(steps.size(), 12u);  // the input needs none: the stem reads it
-  EXPECT_EQ(steps[0].name, "relu");
+  ASSERT_EQ(steps.size(), 11u);  // the input needs none: the stem reads it, and pools what comes of it
+  EXPECT_EQ(steps[0].name, "maxpool");
   EXPECT_EQ(steps[0].op, "conv2d");
   EXPECT_EQ(steps[0].kernel.rfind("stem direct ", 0), 0u) << steps[0].kernel;
   const cpu::KernelTable kernels(cpu::FeaturesFor(cpu::SelectIsa()));
