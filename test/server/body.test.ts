@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { PassThrough } from 'node:stream';
 import type { FastifyRequest } from 'fastify';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
+import { native } from '../../lib/runtime/native.js';
 import { BodyReader } from '../../lib/server/http/body.js';
 
 const LIMIT = 2 ** 20;
@@ -48,6 +49,14 @@ describe('a body', () => {
     bodies.reuse((await read(bodies, chunks)).request);
     const compressed = { 'content-encoding': 'gzip', 'content-length': '100' };
     expect((await read(bodies, chunks, compressed)).body.equals(Buffer.concat(chunks))).toBe(true);
+  });
+
+  test('for which there is no memory is refused', async () => {
+    using allocate = vi.spyOn(native(), 'allocate');
+    allocate.mockImplementationOnce(() => {
+      throw new Error('no memory');
+    });
+    await expect(read(new BodyReader(), [filled(1)])).rejects.toThrow('no memory');
   });
 
   test('whose client leaves gives its memory back', async () => {

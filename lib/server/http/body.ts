@@ -119,8 +119,15 @@ function receive(payload: IncomingMessage, body: IncomingBody, limit: number, do
   });
   payload.on('end', () => {
     if (isDone) return;
+    let whole: Buffer;
+    try {
+      whole = body.whole();
+    } catch (error) {
+      fail(error as Error); // no memory: thrown from here, it would end the process
+      return;
+    }
     isDone = true;
-    done(null, body.whole());
+    done(null, whole);
   });
   payload.on('error', fail);
   payload.on('close', () => {
