@@ -102,9 +102,20 @@ test('--dtype int8 takes --calibration or weights that were quantised, and says 
   const needless = await runCli('extract', images, '--out', out, ...WEIGHTS, '--calibration', CALIBRATION);
   expect(needless.code).toBe(2);
   expect(needless.stderr).toContain('--calibration goes with --dtype int8');
-  const bad = await runCli('extract', images, '--out', out, ...int8, '--calibration', images);
+  const warned = await runCli('extract', images, '--out', `${out}-warned`, ...int8, '--calibration', images);
+  expect(warned.code).toBe(0);
+  expect(warned.stderr).toMatch(/warning: 1 calibration image was left out, .*bad\.png/);
+  const bad = await runCli(
+    'extract',
+    images,
+    '--out',
+    out,
+    ...int8,
+    '--calibration',
+    join(images, 'bad.png'),
+  );
   expect(bad.code).toBe(1);
-  expect(bad.stderr).toContain('bad.png');
+  expect(bad.stderr).toContain('1 of 1 calibration images could not be read');
 
   const calibrated = await runCli('extract', images, '--out', out, ...int8, '--calibration', CALIBRATION);
   expect(calibrated.stderr).toBe('');
