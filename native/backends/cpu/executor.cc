@@ -14,7 +14,10 @@ namespace resnet_native::cpu {
 namespace {
 
 constexpr size_t kMaxLayouts = 8;
-// Of activations, where memory counts more than speed: little beside the weights of any network.
+// Of activations. Enough for so many images that reading all weights again for the next ones costs nothing
+// that can be measured.
+constexpr int64_t kArenaBytes = 128 << 20;
+// Where memory counts more than speed: little beside the weights of any network.
 constexpr int64_t kLowArenaBytes = 8 << 20;
 
 }  // namespace
@@ -92,7 +95,7 @@ std::vector<Segment> Executor::SegmentsOf(const std::vector<int64_t>& bytes, int
   if (plan_->memory() == MemoryMode::kLow) return WholeNetworkWithin(graph, bytes, n, kLowArenaBytes);
   const int64_t caches = static_cast<int64_t>(Caches().l2) * pool_.threads();
   if (plan_->in_segments()) return MakeSegments(graph, bytes, n, caches);
-  return {{0, static_cast<NodeId>(graph.nodes.size()), n}};
+  return WholeNetworkWithin(graph, bytes, n, kArenaBytes);
 }
 
 size_t Executor::ScratchBytes(NodeId node, const Layout& layout, int64_t images) const {

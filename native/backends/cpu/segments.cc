@@ -54,7 +54,9 @@ std::vector<Segment> WholeNetworkWithin(const Graph& graph, const std::vector<in
   std::vector<int64_t> of_one_image = bytes;
   for (int64_t& size : of_one_image) size /= n;
   const int64_t needed = PlanMemory(graph, of_one_image, kCacheLine).arena_bytes;
-  const int64_t images = std::clamp<int64_t>(arena_bytes / std::max<int64_t>(needed, 1), 1, n);
+  const int64_t fitting = std::clamp<int64_t>(arena_bytes / std::max<int64_t>(needed, 1), 1, n);
+  // Turns of nearly equal size: a last one of few images would read all weights for them alone.
+  const int64_t images = CeilDiv(n, CeilDiv(n, fitting));
   return {{0, static_cast<NodeId>(graph.nodes.size()), images}};
 }
 

@@ -20,7 +20,8 @@ struct Segment {
 std::vector<Segment> MakeSegments(const Graph& graph, const std::vector<int64_t>& bytes, int64_t n,
                                   int64_t cache_bytes);
 
-// One segment of all nodes, with as many images at a time as an arena of so many bytes holds, at least one.
+// One segment of all nodes, in as few turns of nearly as many images as an arena of so many bytes allows;
+// each has at least one.
 std::vector<Segment> WholeNetworkWithin(const Graph& graph, const std::vector<int64_t>& bytes, int64_t n,
                                         int64_t arena_bytes);
 

@@ -231,15 +231,15 @@ TEST(CpuNetwork, StopsWhenCancelledAndRunsAgain) {
   EXPECT_EQ(logits, RunGraph(CpuBackend(), graph, input).at(0));
 }
 
-TEST(CpuNetwork, ReportsABatchThatDoesNotFitAndRunsAgain) {
+TEST(CpuNetwork, ReportsAnImageThatDoesNotFitAndRunsAgain) {
   const Graph graph = SmallResNet();
   const auto plan = CpuBackend().Compile(graph, {});
   const auto context = plan->NewContext(plan);
   const OwnedInput input = RandomInput({1, 64, 64, 3});
   std::vector<float> logits(10);
   InputBatch huge = input.Batch();
-  huge.n = 1 << 10;
-  huge.h = huge.w = 1 << 14;  // 4 TiB of activations, of which nothing is read: there is no memory for them
+  huge.h = huge.w =
+      1 << 19;  // a terabyte of activations, of which nothing is read: there is no memory for them
   EXPECT_EQ(CodeOf([&] { RunAndWait(*context, {huge, {logits.data()}}); }), ErrorCode::kOutOfMemory);
   InputBatch small = input.Batch();
   small.c = 4;
