@@ -4,21 +4,17 @@ namespace resnet_native {
 
 WeightSource WeightSource::InMemory(std::shared_ptr<const void> owner, const void* data, DType dtype,
                                     size_t size) {
-  WeightSource source;
+  WeightSource source(dtype, size);
   source.owner_ = std::move(owner);
   source.data_ = data;
-  source.dtype_ = dtype;
-  source.size_ = size;
   return source;
 }
 
 WeightSource WeightSource::InFile(std::shared_ptr<const WeightsFile> file, uint64_t position, DType dtype,
                                   size_t size) {
-  WeightSource source;
+  WeightSource source(dtype, size);
   source.file_ = std::move(file);
   source.position_ = position;
-  source.dtype_ = dtype;
-  source.size_ = size;
   return source;
 }
 

@@ -33,6 +33,8 @@ class WeightSource {
   Weight Read() const { return Read(0, size_); }
 
  private:
+  WeightSource(DType dtype, size_t size) : dtype_(dtype), size_(size) {}
+
   std::shared_ptr<const void> owner_;
   const void* data_ = nullptr;
   std::shared_ptr<const WeightsFile> file_;

@@ -22,8 +22,11 @@ struct Window {
   int pad_h = 0, pad_w = 0;
   int dilation_h = 1, dilation_w = 1;
 
-  int64_t OutH(int64_t h) const { return (h + 2 * pad_h - dilation_h * (kernel_h - 1) - 1) / stride_h + 1; }
-  int64_t OutW(int64_t w) const { return (w + 2 * pad_w - dilation_w * (kernel_w - 1) - 1) / stride_w + 1; }
+  // Rows and columns from the first that it sees to the last.
+  int64_t ExtentH() const { return int64_t{dilation_h} * (kernel_h - 1) + 1; }
+  int64_t ExtentW() const { return int64_t{dilation_w} * (kernel_w - 1) + 1; }
+  int64_t OutH(int64_t h) const { return (h + 2 * pad_h - ExtentH()) / stride_h + 1; }
+  int64_t OutW(int64_t w) const { return (w + 2 * pad_w - ExtentW()) / stride_w + 1; }
   // True if an output pixel depends on the input pixel at its own place only.
   bool IsPointwise() const { return kernel_h == 1 && kernel_w == 1 && pad_h == 0 && pad_w == 0; }
   bool operator==(const Window&) const = default;

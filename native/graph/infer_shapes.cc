@@ -21,8 +21,7 @@ std::string Show(const TensorShape& shape) {
 
 TensorShape Windowed(const Node& node, const Window& window, const TensorShape& x, int64_t channels) {
   // A window larger than the padded image would round towards an output of one pixel.
-  const bool fits = x.h + 2 * window.pad_h >= int64_t{window.dilation_h} * (window.kernel_h - 1) + 1 &&
-                    x.w + 2 * window.pad_w >= int64_t{window.dilation_w} * (window.kernel_w - 1) + 1;
+  const bool fits = x.h + 2 * window.pad_h >= window.ExtentH() && x.w + 2 * window.pad_w >= window.ExtentW();
   if (!fits) {
     Fail(node, "its window of " + std::to_string(window.kernel_h) + "×" + std::to_string(window.kernel_w) +
                    " does not fit its input " + Show(x) + "; use larger images");

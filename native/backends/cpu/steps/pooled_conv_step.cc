@@ -29,8 +29,7 @@ TensorShape PooledConvStep::ConvolvedShape(const TensorShape& x) const {
 
 int64_t PooledConvStep::RowsUnder(int64_t rows, const TensorShape& convolved) const {
   const Window& window = pooling_.window();
-  return std::min(convolved.h,
-                  (rows - 1) * window.stride_h + int64_t{window.dilation_h} * (window.kernel_h - 1) + 1);
+  return std::min(convolved.h, (rows - 1) * window.stride_h + window.ExtentH());
 }
 
 int64_t PooledConvStep::BandsPerImage(const TensorShape& convolved, const TensorShape& y, int threads) const {
@@ -76,8 +75,7 @@ void PooledConvStep::Run(const StepRun& run) const {
 PooledConvStep::Band PooledConvStep::RowsFor(const Band& band, const TensorShape& convolved) const {
   const Window& window = pooling_.window();
   const int64_t first = band.first * window.stride_h - window.pad_h;
-  const int64_t end = (band.end() - 1) * window.stride_h - window.pad_h +
-                      int64_t{window.dilation_h} * (window.kernel_h - 1) + 1;
+  const int64_t end = (band.end() - 1) * window.stride_h - window.pad_h + window.ExtentH();
   const int64_t inside = std::clamp<int64_t>(first, 0, convolved.h);
   return {band.n, inside, std::clamp<int64_t>(end, inside, convolved.h) - inside};
 }
