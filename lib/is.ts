@@ -89,6 +89,8 @@ export function didYouMean(word: string, choices: Iterable<string>): string {
   let best = '';
   let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1;
   for (const choice of choices) {
+    // It is at least that: a word without end, from a client or a file, must not be compared letter by letter.
+    if (Math.abs(word.length - choice.length) >= bestDistance) continue;
     const distance = editDistance(word.toLowerCase(), choice.toLowerCase());
     if (distance < bestDistance) [best, bestDistance] = [choice, distance];
   }

@@ -23,8 +23,10 @@ Weight WeightSource::Read(size_t first, size_t count) const {
   if (!file_ && !is_int8) return {owner_, static_cast<const float*>(data_) + first, count};
 
   const auto values = std::make_shared_for_overwrite<float[]>(count);
-  const int8_t* bytes = static_cast<const int8_t*>(data_) + first;
-  if (file_) {
+  const auto* bytes = static_cast<const int8_t*>(data_);
+  if (!file_) {
+    bytes += first;
+  } else {
     // int8 goes to the end of its place, from where it is widened forwards.
     char* to = reinterpret_cast<char*>(values.get()) + (is_int8 ? count * (sizeof(float) - 1) : 0);
     const size_t element = ElementBytes(dtype_);

@@ -1,5 +1,5 @@
 import { expect, describe as group, test } from 'vitest';
-import { checkOptions, describe, show } from '../lib/is.js';
+import { checkOptions, describe, didYouMean, show } from '../lib/is.js';
 
 /** A list in a list in a list, `depth` times. */
 function nested(depth: number): unknown {
@@ -64,5 +64,19 @@ group('checkOptions', () => {
   test('takes what is known, and nothing', () => {
     checkOptions('call', { signal: undefined }, ['signal']);
     checkOptions('call', {}, ['signal']);
+  });
+});
+
+group('didYouMean', () => {
+  test.each<[string, string]>([
+    ['resnet5', ' (did you mean "resnet50"?)'],
+    ['RESNET18', ' (did you mean "resnet18"?)'],
+    ['r', ''],
+    ['vgg', ''],
+  ])('%s', (word, hint) => expect(didYouMean(word, ['resnet18', 'resnet50'])).toBe(hint));
+
+  test('a word far longer than any choice is not compared with them', () => {
+    // Letter by letter this would take minutes.
+    expect(didYouMean('x'.repeat(2 ** 28), ['y'.repeat(128)])).toBe('');
   });
 });

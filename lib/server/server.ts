@@ -67,6 +67,8 @@ const OPTIONS: readonly string[] = [
 
 const { version: VERSION } = createRequire(import.meta.url)('../../package.json') as { version: string };
 const MIN_BODY_LIMIT = 2 ** 24;
+// Node's timers take no longer ones, and fire at once.
+const MAX_MS = 2 ** 31 - 1;
 // A float as JSON: sign, digits, exponent and comma.
 const JSON_BYTES_PER_VALUE = 14;
 
@@ -132,10 +134,13 @@ export class InferenceServer {
   }
 
   async #close(): Promise<void> {
+    const { drainMs = 30_000 } = this.options;
     this.#open = false;
-    await this.inFlight.none(this.options.drainMs ?? 30_000);
+    // Who does not read an answer, or never ends a request, would be waited for without end.
+    const cut = setTimeout(() => this.app.server.closeAllConnections(), drainMs);
+    await this.inFlight.none(drainMs);
     this.grpc.forceShutdown();
-    await this.app.close();
+    await this.app.close().finally(() => clearTimeout(cut));
     await this.models.close();
   }
 }
@@ -228,7 +233,7 @@ function checkOptions(options: ServerOptions): void {
   if (grpcPort !== undefined) checkInteger('grpcPort', grpcPort, 0, 65_535);
   if (bodyLimit !== undefined) checkInteger('bodyLimit', bodyLimit, 1);
   if (requestTimeoutMs !== undefined) checkInteger('requestTimeoutMs', requestTimeoutMs, 1);
-  if (drainMs !== undefined) checkInteger('drainMs', drainMs, 0);
+  if (drainMs !== undefined) checkInteger('drainMs', drainMs, 0, MAX_MS);
   if (token !== undefined && (typeof token !== 'string' || token === '')) {
     throw invalid('token', 'a string that is not empty', token);
   }

@@ -135,6 +135,32 @@ describe('slow and absent clients', () => {
     await server.close();
     expect(performance.now() - started).toBeLessThan(10_000);
   });
+
+  test('a client that never ends its request holds a server that closes up for drainMs, and no longer', async () => {
+    for (const sent of [
+      head(BODY.length) + BODY.slice(0, 20),
+      `POST ${PATH} HTTP/1.1\r\nHost: x\r\nX-Slow: `,
+    ]) {
+      const { server, url, infer } = await start({ drainMs: 300 });
+      const { socket, closed } = open(url);
+      socket.write(sent);
+      expect((await infer(BODY)).status).toBe(200); // so the server has read what was sent before
+      await server.close();
+      await closed;
+    }
+  }, 20_000);
+
+  test('nor does a client that never reads its answers', async () => {
+    const { server, url } = await start({ drainMs: 300 });
+    const { socket } = open(url);
+    socket.pause();
+    // More answers than the system buffers for a connection.
+    const page = 'GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n';
+    socket.write(page.repeat(2000));
+    await sleep(200);
+    await server.close();
+    socket.destroy();
+  }, 20_000);
 });
 
 const IDLE = 10_000;

@@ -176,6 +176,7 @@ describe('createServer', () => {
     [{ models: { a: tinyNetwork }, prot: 1 } as never, /no option "prot".*"port"/],
     [{ models: { a: tinyNetwork }, port: 70_000 }, /port/],
     [{ models: { a: tinyNetwork }, token: '' }, /token/],
+    [{ models: { a: tinyNetwork }, drainMs: 2 ** 31 }, /drainMs/],
     [{ models: { a: tinyNetwork }, defaults: { outputs: ['nope'] } }, /nope/],
     [{ models: { a: tinyNetwork }, tls: { key: '/nowhere', cert: '/nowhere' } }, /nowhere/],
     [{ models: { a: '/nowhere.safetensors' } }, /nowhere/],

@@ -230,6 +230,16 @@ describe('bad requests are 400 with a JSON error', () => {
     ['a shape of no integers', { inputs: [{ ...input, shape: [1, 3, '1', 1] }] }, /shape \[n, 3, h, w\]/],
     ['too few values', { inputs: [{ ...input, data: [1, 2] }] }, /takes 3 values but received 2/],
     ['too many values', { inputs: [{ ...input, data: [1, 2, 3, 4] }] }, /takes 3 values but received 4/],
+    [
+      'more values claimed than any memory holds',
+      { inputs: [{ ...input, shape: [1, 3, 2 ** 30, 2 ** 20] }] },
+      /received 3/,
+    ],
+    [
+      'lists without end',
+      `{"inputs": [{"name": "input", "datatype": "FP32", "shape": [1, 3, 1, 1], "data": [1, 2, ${'['.repeat(200_000)}${']'.repeat(200_000)}]}]}`,
+      /a number/,
+    ],
     ['values that are no numbers', { inputs: [{ ...input, data: [1, null, 3] }] }, /a number/],
     ['pixels out of range', { inputs: [image({ shape: [1, 1, 1, 3], data: [0, 256, 0] })] }, /a number/],
     ['a batch over the largest', { inputs: [{ ...input, shape: [5, 3, 1, 1] }] }, /at most 4 but received 5/],

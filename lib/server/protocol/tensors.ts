@@ -68,11 +68,10 @@ function bytesOf(input: InputTensor, count: number): Uint8Array {
     checkLength(input, count, data.length, 'bytes');
     return data;
   }
-  const bytes = new Uint8Array(count);
-  const written = fill(bytes, data, 0, (value) => Number.isInteger(value) && value >= 0 && value <= 255);
-  checkLength(input, count, written, 'values');
-  return bytes;
+  return new Uint8Array(numbersOf(input, count, isByte));
 }
+
+const isByte = (value: number) => Number.isInteger(value) && value >= 0 && value <= 255;
 
 function floatsOf(input: InputTensor, count: number): Float32Array {
   const { data, datatype } = input;
@@ -85,10 +84,7 @@ function floatsOf(input: InputTensor, count: number): Float32Array {
     checkLength(input, count, data.length, 'values');
     return data;
   }
-  const floats = new Float32Array(count);
-  const written = fill(floats, data, 0, () => true);
-  checkLength(input, count, written, 'values');
-  return floats;
+  return new Float32Array(numbersOf(input, count, () => true));
 }
 
 /** Where the bytes do not begin at a multiple of 4 there can be no view: then a copy. */
@@ -103,24 +99,22 @@ function halfToFloat(bytes: Uint8Array): Float32Array {
   return toFloat32({ dtype: 'float16', shape: [data.length], data });
 }
 
-/** Writes numbers, nested in arrays or not, one after the other, and returns how many there are in all. */
-function fill(
-  target: Uint8Array | Float32Array,
-  values: ArrayLike<unknown>,
-  start: number,
-  isGood: (value: number) => boolean,
-): number {
-  let next = start;
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i];
-    if (Array.isArray(value)) {
-      next = fill(target, value, next, isGood);
-    } else {
-      if (typeof value !== 'number' || !isGood(value)) {
-        throw badRequest(`Expected a number that the datatype can hold but received ${show(value)}`);
-      }
-      target[next++] = value;
-    }
+/** The values of a list, counted before memory is taken for what the shape claims. */
+function numbersOf(input: InputTensor, count: number, isGood: (value: number) => boolean): number[] {
+  const values = flatten(input.data as readonly unknown[], input.shape.length);
+  checkLength(input, count, values.length, 'values');
+  const bad = values.findIndex((value) => typeof value !== 'number' || !isGood(value));
+  if (bad < 0) return values as number[];
+  throw badRequest(`Expected a number that the datatype can hold but received ${show(values[bad])}`);
+}
+
+/** What is in lists in lists, at most so deep: a client may nest them without end. */
+function flatten(values: readonly unknown[], depth: number): readonly unknown[] {
+  if (depth === 1 || !values.some(Array.isArray)) return values;
+  const flat: unknown[] = [];
+  for (const value of values) {
+    if (!Array.isArray(value)) flat.push(value);
+    else for (const inner of flatten(value, depth - 1)) flat.push(inner);
   }
-  return next;
+  return flat;
 }
