@@ -24,6 +24,12 @@ export interface IndexEntry {
   readonly reason: string;
 }
 
+/** Characters of the longest name. */
+export const MAX_NAME = 128;
+
+// Names are parts of URLs.
+const NAME = new RegExp(`^[\\w.-]{1,${MAX_NAME}}$`);
+
 /** The models of a server, by name. */
 export class Models {
   readonly #options = new Map<string, ServedModelOptions>();
@@ -40,9 +46,8 @@ export class Models {
     private readonly listener: ModelsListener,
   ) {
     for (const [name, source] of Object.entries(sources)) {
-      // Names are parts of URLs.
-      if (!/^[\w.-]{1,128}$/.test(name))
-        throw invalid('a model name', 'letters, digits, ".", "_" and "-"', name);
+      if (!NAME.test(name))
+        throw invalid('a model name', `at most ${MAX_NAME} letters, digits, ".", "_" and "-"`, name);
       this.#options.set(name, optionsOf(source));
     }
     if (this.#options.size === 0) throw invalid('models', 'at least one model', sources);

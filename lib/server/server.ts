@@ -17,7 +17,7 @@ import { isPage, pageRoutes } from './http/page.js';
 import { requestId } from './http/request-id.js';
 import { v2Routes } from './http/v2-routes.js';
 import { Metrics } from './metrics.js';
-import { type BatchListener, type ModelSource, Models } from './models.js';
+import { type BatchListener, MAX_NAME, type ModelSource, Models } from './models.js';
 import type { ServedModelOptions } from './served-model.js';
 
 export interface ServerOptions {
@@ -195,6 +195,7 @@ function createApp(
   const common = {
     logger,
     bodyLimit,
+    routerOptions: { maxParamLength: MAX_NAME },
     // Of receiving a whole request: slow clients must not hold connections.
     requestTimeout: requestTimeoutMs,
     genReqId: ({ headers }: { headers: Record<string, unknown> }) => requestId(headers['x-request-id']),

@@ -184,6 +184,13 @@ describe('createServer', () => {
     await expect(createServer(options)).rejects.toThrow(message);
   });
 
+  test('the longest name that a model may have is found', async () => {
+    const name = 'm'.repeat(128);
+    const { url } = await start({ models: { [name]: tinyNetwork } });
+    expect(await answer(fetch(`${url}/v2/models/${name}/ready`))).toMatchObject({ status: 200 });
+    await expect(createServer({ models: { [`${name}m`]: tinyNetwork } })).rejects.toThrow(/at most 128/);
+  });
+
   test('a port in use is an error that says so', async () => {
     const { url } = await start();
     const second = await createServer({ models: { tiny: tinyNetwork }, port: Number(new URL(url).port) });
