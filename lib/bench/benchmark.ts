@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { checkInteger, checkOneOf, invalid } from '../is.js';
-import { AUTOTUNE, type Autotune, MEMORY, type Memory } from '../runtime/compile.js';
+import { AUTOTUNE, type Autotune } from '../runtime/compile.js';
 import { native } from '../runtime/native.js';
 import { measureCell } from './measure.js';
 import { NetworkFiles } from './network-files.js';
@@ -22,8 +22,6 @@ export interface BenchOptions {
   readonly threads?: number | undefined;
   /** Of our sessions. Default: `off`. */
   readonly autotune?: Autotune | undefined;
-  /** Of our sessions. Default: `auto`. */
-  readonly memory?: Memory | undefined;
   /** Of measuring, for each engine in each cell, over all rounds. */
   readonly seconds: number;
   readonly rounds: number;
@@ -53,9 +51,8 @@ const MAX_THREADS = 1024;
 export async function benchmark(options: BenchOptions, { signal, onCell }: BenchContext): Promise<Results> {
   checkBenchOptions(options);
   const provenance = await provenanceOf(options.command);
-  const { seconds, rounds, autotune, memory, threads = availableParallelism() } = options;
-  const ours = { ...(autotune !== undefined && { autotune }), ...(memory !== undefined && { memory }) };
-  const settings = { threads, seconds, rounds, ...ours };
+  const { seconds, rounds, autotune, threads = availableParallelism() } = options;
+  const settings = { threads, seconds, rounds, ...(autotune !== undefined && { autotune }) };
   const peak = { threads, ...(await native().measurePeak(threads)) };
   const peers = options.peers.map((name) => findPeer(name, options.python));
   const withOnnx = peers.some((peer) => !('reason' in peer) && takesOnnx(peer.engine));
@@ -80,14 +77,12 @@ export async function benchmark(options: BenchOptions, { signal, onCell }: Bench
 
 /** @throws ResNetError `INVALID_ARGUMENT`. */
 function checkBenchOptions(options: BenchOptions): void {
-  const { archs, dtypes, devices, batches, size, threads, autotune, memory, seconds, rounds, peers } =
-    options;
+  const { archs, dtypes, devices, batches, size, threads, autotune, seconds, rounds, peers } = options;
   for (const arch of archs) checkOneOf('the architecture', arch, benchNetworkNames());
   for (const peer of peers) checkOneOf('a peer', peer, PEERS);
   for (const batch of batches) checkInteger('a batch', batch, 1, MAX_BATCH);
   if (size !== undefined) checkInteger('the size of images', size, 1, MAX_SIZE);
   if (autotune !== undefined) checkOneOf('autotune', autotune, AUTOTUNE);
-  if (memory !== undefined) checkOneOf('memory', memory, MEMORY);
   if (threads !== undefined) checkInteger('threads', threads, 1, MAX_THREADS);
   checkInteger('rounds', rounds, 1);
   if (!(Number.isFinite(seconds) && seconds > 0)) throw invalid('seconds', 'a positive number', seconds);

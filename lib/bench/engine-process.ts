@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { ResNetError } from '../errors.js';
-import type { Autotune } from '../runtime/compile.js';
+import type { CompileOptions } from '../runtime/compile.js';
 import type { Answers, ErrorAnswer, Request } from './protocol.js';
 
 /** How an engine's process is started. */
@@ -9,8 +9,8 @@ export interface EngineCommand {
   readonly engine: string;
   readonly file: string;
   readonly args: readonly string[];
-  /** Of our sessions, where it is not what is asked for all of them. */
-  readonly autotune?: Autotune;
+  /** Of our sessions, where they are not what is asked for all of them. */
+  readonly options?: Pick<CompileOptions, 'autotune' | 'memory'>;
 }
 
 // Of what an engine wrote to standard error, this much of its end goes into the message about its failure.

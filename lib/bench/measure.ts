@@ -118,8 +118,8 @@ async function start(command: EngineCommand, request: CellRequest): Promise<Cont
       device: key.device,
       dtype: key.dtype,
       threads: settings.threads,
-      autotune: command.autotune ?? settings.autotune,
-      memory: settings.memory,
+      autotune: settings.autotune,
+      ...command.options,
     });
     if (!loaded.logits.every(Number.isFinite)) {
       throw new ResNetError('INTERNAL', `${command.engine}: its logits are not finite numbers`);

@@ -8,9 +8,20 @@ import type { CellKey } from './results.js';
 // The engines that a benchmark runs, and where they are found. Peers are looked for at run time only.
 
 export const OWN = 'resnet-native';
-/** Our own sessions that measure their algorithms take turns with those that do not, as peers do. */
-const AUTOTUNED = { 'autotune-quick': 'quick', 'autotune-full': 'full' } as const;
-export const PEERS = ['onnxruntime', 'openvino', 'torch', 'autotune-quick', 'autotune-full'] as const;
+/** Our own sessions with other options take turns with those that have none, as peers do. */
+const OWN_VARIANTS = {
+  'autotune-quick': { autotune: 'quick' },
+  'autotune-full': { autotune: 'full' },
+  'memory-low': { memory: 'low' },
+} as const;
+export const PEERS = [
+  'onnxruntime',
+  'openvino',
+  'torch',
+  'autotune-quick',
+  'autotune-full',
+  'memory-low',
+] as const;
 
 /** What each is measured in. */
 const PEER_DTYPES: Readonly<Record<PeerName, readonly string[]>> = {
@@ -19,6 +30,7 @@ const PEER_DTYPES: Readonly<Record<PeerName, readonly string[]>> = {
   torch: ['float32', 'bfloat16'],
   'autotune-quick': ['float32', 'bfloat16', 'int8'],
   'autotune-full': ['float32', 'bfloat16', 'int8'],
+  'memory-low': ['float32', 'bfloat16', 'int8'],
 };
 
 export type PeerName = (typeof PEERS)[number];
@@ -45,7 +57,7 @@ export function findPeer(
   folders: readonly string[] = ONNXRUNTIME_FOLDERS,
 ): FoundEngine {
   if (name === 'onnxruntime') return findOnnxRuntime(folders);
-  if (isAutotuned(name)) return { ...ownEngine(), engine: name, autotune: AUTOTUNED[name] };
+  if (isOwnVariant(name)) return { ...ownEngine(), engine: name, options: OWN_VARIANTS[name] };
   if (python === undefined)
     return { engine: name, reason: 'it runs in Python: point --python at one that has it' };
   const script = join(PEERS_FOLDER, 'peer.py');
@@ -65,8 +77,9 @@ function findOnnxRuntime(folders: readonly string[]): FoundEngine {
   return { engine, reason: `onnxruntime-node is not installed: ${install}` };
 }
 
-function isAutotuned(name: string): name is keyof typeof AUTOTUNED {
-  return Object.hasOwn(AUTOTUNED, name);
+/** Whether an engine is this package with other options. */
+export function isOwnVariant(name: string): name is keyof typeof OWN_VARIANTS {
+  return Object.hasOwn(OWN_VARIANTS, name);
 }
 
 /** Whether an engine, ours or a peer, loads the ONNX file of a network. */

@@ -1,5 +1,6 @@
 import { ResNetError } from '../errors.js';
 import { show } from '../is.js';
+import { isOwnVariant, OWN } from './peers.js';
 import type { PipelineCell, PipelineResults } from './pipeline-results.js';
 import type { Cell, Measurement, Provenance, Results } from './results.js';
 
@@ -39,6 +40,65 @@ function benchRow(cell: Cell, peers: readonly string[]): Row {
   ];
 }
 
+/**
+ * The README's table of what the engines of one results file hold at most, and how soon they have answered once: ours
+ * with its variants against the peer that needs least.
+ */
+export function memoryTable(results: Results): string {
+  const names = peersOf(results);
+  const own = [OWN, ...names.filter(isOwnVariant)];
+  const peers = names.filter((name) => !isOwnVariant(name));
+  const ratios = own.map((name) => `${name} / best`);
+  const titles = [
+    'network',
+    'dtype',
+    'batch',
+    ...own,
+    ...peers,
+    ...ratios,
+    'load + first run',
+    'ours / best',
+  ];
+  return [
+    markdownTable(
+      titles,
+      results.cells.map((cell) => memoryRow(cell, own, peers)),
+    ),
+    'The most memory that the process of each engine ever held; the time from a file on disk to the end of the first ' +
+      `run, and what it is of the quickest peer's. ${provenance(results)}`,
+  ].join('\n\n');
+}
+
+function memoryRow(cell: Cell, own: readonly string[], peers: readonly string[]): Row {
+  const measured = (name: string) => cell.engines.find(({ engine }) => engine === name);
+  const [ours, others] = [own.map(measured), peers.map(measured)];
+  const least = Math.min(...others.map((peer) => peer?.peakRssBytes ?? Number.POSITIVE_INFINITY));
+  const quickest = Math.min(...others.map(firstAnswerMs));
+  return [
+    cell.arch,
+    cell.dtype,
+    String(cell.batch),
+    ...[...ours, ...others].map((engine) => (engine ? megabytes(engine.peakRssBytes) : '')),
+    ...ours.map((engine) => shareOf(engine?.peakRssBytes, least)),
+    `${firstAnswerMs(ours[0]).toFixed(0)} ms`,
+    shareOf(firstAnswerMs(ours[0]), quickest),
+  ];
+}
+
+/** Infinite for an engine that was not measured. */
+function firstAnswerMs(engine: Measurement | undefined): number {
+  return engine ? engine.loadMs + engine.firstRunMs : Number.POSITIVE_INFINITY;
+}
+
+/** Empty where there is nothing to compare, or nothing to compare with: `best` is infinite then. */
+function shareOf(value: number | undefined, best: number): string {
+  return value === undefined || best === Number.POSITIVE_INFINITY ? '' : `${(value / best).toFixed(2)}×`;
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(0)} MB`;
+}
+
 /** Names of all engines but ours, in the order of their first appearance. */
 export function peersOf({ cells }: Results): string[] {
   return [...new Set(cells.flatMap(({ engines }) => engines.slice(1).map(({ engine }) => engine)))];
@@ -62,7 +122,7 @@ function pipelineRows(cell: PipelineCell): Row[] {
     `${measured.eventLoopP99Ms.toFixed(1)} ms`,
     `${measured.eventLoopWorstMs.toFixed(1)} ms`,
     `${measured.loadAndFirstMs.toFixed(0)} ms`,
-    `${(measured.peakRssBytes / 1e6).toFixed(0)} MB`,
+    megabytes(measured.peakRssBytes),
     i === 0 || cell.ratio === undefined ? '' : `${cell.ratio.toFixed(2)}×`,
   ]);
 }

@@ -35,8 +35,6 @@ export interface Settings {
   readonly rounds: number;
   /** Of our sessions, if not `off`. */
   readonly autotune?: string;
-  /** Of our sessions, if not `auto`. */
-  readonly memory?: string;
 }
 
 /** What is measured: one network at one batch. */

@@ -8,7 +8,7 @@ import { profileSvg } from '../bench/profile-svg.js';
 import { type Cell, type Results, readResults } from '../bench/results.js';
 import { cellText, layersTable, machineText, remarks, resultsTable } from '../bench/text.js';
 import { traceEvents } from '../bench/trace-events.js';
-import type { Autotune, Memory } from '../runtime/compile.js';
+import type { Autotune } from '../runtime/compile.js';
 import { AUTOTUNE_HELP } from './model-options.js';
 import { checkWritable, integer } from './usage.js';
 
@@ -22,8 +22,8 @@ Examples:
 
 Networks: ${benchNetworkNames().join(', ')}. Their weights are random; none are downloaded.
 Peers are measured beside this package where they are installed, in processes of their own, in turn. The peers
-autotune-quick and autotune-full are this package with --autotune; their load includes what they measure, unless it was
-kept from before (RESNET_NATIVE_HOME says where).`;
+autotune-quick, autotune-full and memory-low are this package with these options of compile; the load of the first two
+includes what they measure, unless it was kept from before (RESNET_NATIVE_HOME says where).`;
 
 interface BenchCommandOptions {
   readonly arch: readonly string[];
@@ -33,7 +33,6 @@ interface BenchCommandOptions {
   readonly size?: number;
   readonly threads?: number;
   readonly autotune?: string;
-  readonly memory?: string;
   readonly seconds: number;
   readonly rounds: number;
   readonly peers: readonly string[];
@@ -57,7 +56,6 @@ export function addBench(program: Command, signal: AbortSignal): void {
     .option('--size <pixels>', "height and width (default: the network's usual)", integer('--size', 1))
     .option('--threads <n>', 'of the CPU (default: all there are)', integer('--threads', 1))
     .option('--autotune <mode>', AUTOTUNE_HELP)
-    .option('--memory <mode>', 'of our sessions: auto or low')
     .option('--seconds <n>', 'to measure each engine for', Number, 5)
     .option('--rounds <n>', 'in which engines take turns', integer('--rounds', 1), 5)
     .option('--peers <names>', `engines to compare with: ${PEERS.join(', ')}`, names, [])
@@ -89,7 +87,7 @@ async function bench(options: BenchCommandOptions, signal: AbortSignal): Promise
 }
 
 function benchOptions(options: BenchCommandOptions): BenchOptions {
-  const { arch, batch, dtype, device, autotune, memory, profile, trace, peers, ...rest } = options;
+  const { arch, batch, dtype, device, autotune, profile, trace, peers, ...rest } = options;
   return {
     ...rest,
     archs: arch,
@@ -97,7 +95,6 @@ function benchOptions(options: BenchCommandOptions): BenchOptions {
     dtypes: dtype,
     devices: device,
     autotune: autotune as Autotune | undefined,
-    memory: memory as Memory | undefined,
     peers: peers as readonly PeerName[],
     profile: profile !== undefined || trace !== undefined,
     command: ['resnet-native', ...process.argv.slice(2)].join(' '),

@@ -31,11 +31,12 @@ describe('findPeer', () => {
   });
 
   test.each([
-    ['autotune-quick', 'quick'],
-    ['autotune-full', 'full'],
-  ] as const)('%s is this package', (name, autotune) => {
+    ['autotune-quick', { autotune: 'quick' }],
+    ['autotune-full', { autotune: 'full' }],
+    ['memory-low', { memory: 'low' }],
+  ] as const)('%s is this package', (name, options) => {
     const { file, args } = ownEngine();
-    expect(findPeer(name, undefined)).toEqual({ engine: name, file, args, autotune });
+    expect(findPeer(name, undefined)).toEqual({ engine: name, file, args, options });
   });
 
   test.each(['openvino', 'torch'] as const)('%s needs a Python', (name) => {

@@ -92,6 +92,30 @@ describe('writeReport', () => {
     expect(text).toContain('| 2 | 75.0 | 1.50× |');
   });
 
+  test('the memory of sessions with other options, against the peer that needs least', async () => {
+    const low = { ...makeMeasurement('memory-low', 50, 1.2), peakRssBytes: 120e6 };
+    const peers = [
+      { ...makeMeasurement('onnxruntime', 50, 1.2), peakRssBytes: 400e6, loadMs: 150 },
+      { ...makeMeasurement('openvino', 55, 1.1), peakRssBytes: 300e6, loadMs: 250 },
+    ];
+    const cells = [
+      makeCell(1, [makeMeasurement('resnet-native', 60), ...peers, low]),
+      makeCell(8, [makeMeasurement('resnet-native', 60), low]),
+    ];
+    await write('bench/results/cpu.json', JSON.stringify(makeResults(cells)));
+    await write('README.md', '<!-- bench:cpu:memory --><!-- /bench:cpu:memory -->');
+    expect(await writeReport(root)).toEqual(['cpu', 'files']);
+    const [, , titles, , ...rows] = (await read('README.md')).split('\n');
+    expect(titles).toBe(
+      '| network | dtype | batch | resnet-native | memory-low | onnxruntime | openvino ' +
+        '| resnet-native / best | memory-low / best | load + first run | ours / best |',
+    );
+    expect(rows.slice(0, 2)).toEqual([
+      '| resnet50 | float32 | 1 | 250 MB | 120 MB | 400 MB | 300 MB | 0.83× | 0.40× | 150 ms | 0.75× |',
+      '| resnet50 | float32 | 8 | 250 MB | 120 MB |  |  |  |  | 150 ms |  |',
+    ]);
+  });
+
   test('draws the rates of each cell', async () => {
     await writeReport(root);
     const svg = await read('docs/plots/cpu.svg');
@@ -113,7 +137,7 @@ describe('writeReport', () => {
     [
       'a marker without results',
       '<!-- bench:gpu --><!-- /bench:gpu -->',
-      /No results are named "gpu"; there are "cpu"/,
+      /No results are named "gpu"; there are "cpu", "cpu:memory", "files"/,
     ],
     ['a marker that is not closed', '<!-- bench:cpu -->', /1 markers open a table and 0 close one/],
   ])('%s is refused, and the page stays', async (_, page, message) => {
