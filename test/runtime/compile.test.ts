@@ -32,9 +32,11 @@ describe('compile options', () => {
     [
       'a dtype that the device lacks',
       'UNSUPPORTED',
-      /"reference" does not compute in bfloat16/,
+      /"reference" does not compute in bfloat16 here, only in float32, int8: give one of these/,
       { device: 'reference', dtype: 'bfloat16' },
     ],
+    ['float16 on the CPU', 'UNSUPPORTED', /"cpu" does not.* float16/, { device: 'cpu', dtype: 'float16' }],
+    ['tf32 on the CPU', 'UNSUPPORTED', /"cpu" does not.* tf32/, { device: 'cpu', dtype: 'tf32' }],
     ['tuning of no kind', 'INVALID_ARGUMENT', /did you mean "quick"/, { autotune: 'quik' }],
     ['a plan that is none', 'INVALID_ARGUMENT', /an array of steps/, { plan: 'fast' }],
     ['a plan of other things', 'INVALID_ARGUMENT', /a step with name .* for plan\[0\]/, { plan: [null] }],
@@ -74,6 +76,20 @@ describe('compile options', () => {
       compile({ dtype: 'int8', calibration, outputs: ['avgpol'] }),
       'UNKNOWN_NODE',
       /no node "avgpol"/,
+    );
+  });
+
+  it.each(['cpu', 'reference'])('calibration images on %s must be as large as a window', async (device) => {
+    const graph = JSON.parse(
+      JSON.stringify(tinyNetwork.graph).replace('"kernelSize":[1,1]', '"kernelSize":[5,3]'),
+    );
+    const weight = { shape: [4, 3, 5, 3], data: new Float32Array(180).fill(0.1) };
+    const parameters = new Map([...tinyNetwork.parameters, ['conv.weight', weight]]);
+    const calibration = Tensor.fromUint8(pixels(1, 4, 4), [1, 4, 4, 3]);
+    await expectRefused(
+      compileModel({ ...tinyNetwork, graph, parameters }, { device, dtype: 'int8', calibration }),
+      'INVALID_SHAPE',
+      /: its window of 5×3 does not fit its input \[1, 3, 4, 4\]; use larger images/,
     );
   });
 

@@ -39,6 +39,8 @@ function pixels(seed: number, shape: readonly number[] = SHAPE): Tensor {
   );
 }
 
+async function* noImages(): AsyncGenerator<Tensor> {}
+
 async function logitsOf(compiled: Model, options: CompileOptions, input = pixels(3)): Promise<Float32Array> {
   const session = await compiled.compile(options);
   const { logits } = await session.run(input);
@@ -150,6 +152,9 @@ describe('refuses', () => {
   test.each<[string, CompileOptions, string, RegExp]>([
     ['no calibration', {}, 'INVALID_ARGUMENT', /give `calibration` images/],
     ['an empty set', { calibration: [] }, 'INVALID_ARGUMENT', /at least one image/],
+    ['a set that yields nothing', { calibration: noImages() }, 'INVALID_ARGUMENT', /at least one image/],
+    ['a batch of no images', { calibration: pixels(1, [0, 8, 8, 3]) }, 'INVALID_SHAPE', /at least one image/],
+    ['images of no pixels', { calibration: pixels(1, [2, 0, 8, 3]) }, 'INVALID_SHAPE', /one pixel/],
     ['what is no set', { calibration: 'photos' as never }, 'INVALID_ARGUMENT', /a Tensor, an array/],
     ['what is no tensor', { calibration: [7 as never] }, 'INVALID_ARGUMENT', /behind the first 0.*a Tensor/],
     [

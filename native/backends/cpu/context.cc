@@ -11,7 +11,7 @@ void CpuContext::Run(const RunRequest& request, Completion done) {
     if (!executor_) executor_.emplace(plan_);
     executor_->Run(request);
   } catch (...) {
-    error = TranslateException();
+    error = TranslateException("the activations of this batch; use fewer or smaller images");
   }
   done(error);  // last, because it may destroy this context
 }

@@ -55,7 +55,8 @@ class CpuBackendImpl final : public Backend {
     try {
       return std::make_shared<cpu::CpuPlan>(std::move(graph), kernels, threads, options);
     } catch (...) {
-      std::rethrow_exception(cpu::TranslateException());
+      std::rethrow_exception(
+          cpu::TranslateException("the packed weights of this network; memory: \"low\" needs least"));
     }
   }
 

@@ -7,8 +7,7 @@
 
 #include "native/backends/cpu/arithmetic.h"
 #include "native/backends/cpu/cpu_info.h"
-#include "native/backends/cpu/steps/elementwise_steps.h"
-#include "native/backends/cpu/steps/int8_steps.h"
+#include "native/backends/cpu/steps/nchw.h"
 
 namespace resnet_native::cpu {
 namespace {
@@ -132,24 +131,18 @@ void Executor::StoreOutputs(NodeId node, const Images& images, const Layout& lay
     if (outputs[i] != node) continue;
     const TensorView result = ViewOf(node, images, layout);
     float* to = request.outputs[i] + result.shape.elements() / images.count * images.first;
-    const KernelTable& kernels = plan_->kernels();
-    if (const auto& quantization = plan_->graph().nodes[node].quantization) {
-      StoreDequantizedNchw(kernels, result, *quantization, pool_, to);
-    } else {
-      StoreNchw(*kernels[result.dtype].elementwise, result, pool_, to);
-    }
+    StoreNchw(plan_->kernels(), result, plan_->graph().nodes[node].quantization, pool_, to);
   }
 }
 
-std::exception_ptr TranslateException() {
+std::exception_ptr TranslateException(const char* needed_for) {
   try {
     throw;
   } catch (const Error&) {
     return std::current_exception();
   } catch (const std::bad_alloc&) {
     return std::make_exception_ptr(
-        Error(ErrorCode::kOutOfMemory,
-              "not enough memory for the activations of this batch; use fewer or smaller images"));
+        Error(ErrorCode::kOutOfMemory, std::string("not enough memory for ") + needed_for));
   } catch (const std::system_error& error) {
     return std::make_exception_ptr(
         Error(ErrorCode::kOutOfMemory, std::string("the system grants no more threads: ") + error.what()));

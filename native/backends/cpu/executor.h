@@ -53,7 +53,7 @@ class Executor {
   AlignedBuffer memory_;       // activations, then each thread's scratch
 };
 
-// The exception in flight as an Error: out of memory and out of threads have codes of their own.
-std::exception_ptr TranslateException();
+// The exception in flight as an Error; of a lack of memory it says what that was for, and what to do.
+std::exception_ptr TranslateException(const char* needed_for);
 
 }  // namespace resnet_native::cpu

@@ -89,36 +89,39 @@ size_t InputPlanes::RowBufferBytes(int64_t w) const {
 void InputPlanes::SpreadRow(const Layout& layout, const char* from, int64_t w, int64_t row, int row_remainder,
                             char* planes) const {
   const bool last = row + 1 == layout.plane_rows;
+  const int64_t length = layout.row_bytes + (last ? last_column_ * layout.pixel_bytes + kReadBeyond : 0);
   for (int remainder = 0; remainder < column_planes_; ++remainder) {
     if (!used_columns_[remainder]) continue;
-    char* to = planes + (int64_t{row_remainder} * column_planes_ + remainder) * layout.plane_bytes +
-               row * layout.row_bytes;
-    const int64_t length = layout.row_bytes + (last ? last_column_ * layout.pixel_bytes + kReadBeyond : 0);
-    if (!from) {
-      std::memset(to, padding_, length);
-      continue;
-    }
-    const int64_t input_pixel = channels_ * element_, pixel = padded_channels_ * element_;
-    const int64_t step = joined_ ? 1 : window_.stride_w;
-    // The first of the plane's columns that is inside, and the first behind it.
-    const int64_t begin = CeilDiv(std::max<int64_t>(window_.pad_w - remainder, 0), step);
-    const int64_t available = length / pixel;
-    const int64_t end =
-        std::clamp<int64_t>(CeilDiv(std::max<int64_t>(w + window_.pad_w - remainder, 0), step), begin,
-                            std::max(begin, available));
-    const int64_t offset = begin * step + remainder - window_.pad_w;
-    std::memset(to, padding_, std::min(begin * pixel, length));
-    if (begin * pixel >= length) continue;
-    if (step == 1 && pixel == input_pixel) {
-      std::memcpy(to + begin * pixel, from + offset * input_pixel, (end - begin) * pixel);
+    const int64_t plane = int64_t{row_remainder} * column_planes_ + remainder;
+    char* to = planes + plane * layout.plane_bytes + row * layout.row_bytes;
+    if (from) {
+      SpreadColumns(from, w, remainder, length, to);
     } else {
-      for (int64_t i = begin; i < end; ++i) {
-        CopyBytes(from + (offset + (i - begin) * step) * input_pixel, input_pixel, to + i * pixel);
-        if (pixel > input_pixel) std::memset(to + i * pixel + input_pixel, padding_, pixel - input_pixel);
-      }
+      std::memset(to, padding_, length);
     }
-    std::memset(to + end * pixel, padding_, length - end * pixel);
   }
+}
+
+// What one plane takes of an input row, `length` bytes with the padding around it.
+void InputPlanes::SpreadColumns(const char* from, int64_t w, int remainder, int64_t length, char* to) const {
+  const int64_t input_pixel = channels_ * element_, pixel = padded_channels_ * element_;
+  const int64_t step = joined_ ? 1 : window_.stride_w;
+  // The first of the plane's columns that is inside, and the first behind it.
+  const int64_t begin = CeilDiv(std::max<int64_t>(window_.pad_w - remainder, 0), step);
+  const int64_t behind = CeilDiv(std::max<int64_t>(w + window_.pad_w - remainder, 0), step);
+  const int64_t end = std::clamp<int64_t>(behind, begin, std::max(begin, length / pixel));
+  std::memset(to, padding_, std::min(begin * pixel, length));
+  if (begin * pixel >= length) return;
+  const char* x = from + (begin * step + remainder - window_.pad_w) * input_pixel;
+  if (step == 1 && pixel == input_pixel) {
+    std::memcpy(to + begin * pixel, x, (end - begin) * pixel);
+  } else {
+    for (int64_t i = begin; i < end; ++i, x += step * input_pixel) {
+      CopyBytes(x, input_pixel, to + i * pixel);
+      if (pixel > input_pixel) std::memset(to + i * pixel + input_pixel, padding_, pixel - input_pixel);
+    }
+  }
+  std::memset(to + end * pixel, padding_, length - end * pixel);
 }
 
 }  // namespace resnet_native::cpu

@@ -57,6 +57,7 @@ class InputPlanes {
   }
   void SpreadRow(const Layout& layout, const char* from, int64_t w, int64_t row, int row_remainder,
                  char* planes) const;
+  void SpreadColumns(const char* from, int64_t w, int remainder, int64_t length, char* to) const;
 
   const Window window_;
   const int64_t channels_, element_, padded_channels_;

@@ -56,7 +56,8 @@ double MeasureGflops(const PeakKernels& kernels, ThreadPool& pool) {
 double MeasureInt8Gops(const Int8Kernels& kernels, ThreadPool& pool) {
   constexpr int64_t kBytes = 256;
   const std::vector<uint8_t> x(kernels.max_pixels * kBytes, 1);
-  const AlignedBuffer weights(kBytes * kInt8Panel);
+  AlignedBuffer weights(kBytes * kInt8Panel);
+  std::fill_n(weights.As<int8_t>(), weights.size(), int8_t{1});
   constexpr int32_t kWeightSums[kInt8Panel] = {};
   const int64_t operations = int64_t{2} * kernels.max_pixels * kInt8Panel * kBytes;
   return MeasureRate(pool, operations, [&](int64_t rounds) {

@@ -7,9 +7,9 @@
 //   kDepth, kRows  neighbouring channels, and pixels, that one multiply-add takes
 //   Weight, Weights, LoadWeights  the element type of packed weights, and a vector of them × kDepth
 //   Broadcast      the factor of kRows pixels: kDepth channels of each, or those that are left and zeros
-//   kStretch, Stretch, LoadStretch, FactorOf<k>  what the factors of kStretch steps are taken from: where
-//   they
-//                  are, or a register that holds them; and the factor of step k
+//   kStretch, Stretch, LoadStretch  what the factors of kStretch steps are taken from: where they are, or a
+//                  register that holds them
+//   FactorOf<k>    the factor of step k of them
 //   kKeepsStretch  a register does, and stays while the weights of the tile pass by
 //   MulAdd         sum + Σ factor × weights; for two pixels, of the two sums that Exchange makes of theirs
 //   Exchange       which is its own inverse

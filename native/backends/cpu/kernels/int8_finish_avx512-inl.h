@@ -11,16 +11,14 @@ template <bool kResidual>
 inline __attribute__((always_inline)) void FinishPixel(const Int8Finish& f, int pixel, __mmask64 stored,
                                                        __m512 (&y)[4]) {
   const int32_t* sums = f.sums + pixel * kInt8Panel;
-#pragma GCC unroll 4
-  for (int v = 0; v < 4; ++v) {
+  RESNET_NATIVE_UNROLL for (int v = 0; v < 4; ++v) {
     const __m512 sum = _mm512_cvtepi32_ps(_mm512_load_si512(sums + 16 * v));
     y[v] = _mm512_fmadd_ps(sum, _mm512_load_ps(f.multiplier + 16 * v), _mm512_load_ps(f.offset + 16 * v));
   }
   if constexpr (kResidual) {
     const uint8_t* residual = f.residual + pixel * f.y_stride;
     const __m512 scale = _mm512_set1_ps(f.residual_multiplier);
-#pragma GCC unroll 4
-    for (int v = 0; v < 4; ++v) {
+    RESNET_NATIVE_UNROLL for (int v = 0; v < 4; ++v) {
       const __m128i bytes = _mm_maskz_loadu_epi8(static_cast<__mmask16>(stored >> 16 * v), residual + 16 * v);
       y[v] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes)), scale, y[v]);
     }
@@ -32,8 +30,7 @@ inline __attribute__((always_inline)) void FinishPixel(const Int8Finish& f, int 
 inline __attribute__((always_inline)) __m512i ToBytes(const __m512 (&y)[4]) {
   const __m512 largest = _mm512_set1_ps(255.0f);
   __m512i q[4];
-#pragma GCC unroll 4
-  for (int v = 0; v < 4; ++v) q[v] = _mm512_cvtps_epi32(_mm512_min_ps(y[v], largest));
+  RESNET_NATIVE_UNROLL for (int v = 0; v < 4; ++v) q[v] = _mm512_cvtps_epi32(_mm512_min_ps(y[v], largest));
   const __m512i bytes = _mm512_packus_epi16(_mm512_packs_epi32(q[0], q[1]), _mm512_packs_epi32(q[2], q[3]));
   return _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15),
                                   bytes);
@@ -51,8 +48,7 @@ void FinishPixels(const Int8Finish& f) {
     }
     float* y = static_cast<float*>(f.y) + i * f.y_stride;
     const __m512 lowest = _mm512_set1_ps(f.relu ? 0.0f : -__builtin_inff());
-#pragma GCC unroll 4
-    for (int v = 0; v < 4; ++v) {
+    RESNET_NATIVE_UNROLL for (int v = 0; v < 4; ++v) {
       _mm512_mask_storeu_ps(y + 16 * v, static_cast<__mmask16>(stored >> 16 * v),
                             _mm512_max_ps(values[v], lowest));
     }

@@ -1,9 +1,8 @@
 #include <arm_neon.h>
 
 #include "native/backends/cpu/kernels/int8_plain-inl.h"
-#include "native/backends/cpu/kernels/unroll.h"
 
-// What the int8 kernels of NEON share: the way to their sums, and what follows these, 16 channels at a time.
+// What the int8 kernels of NEON share: signed factors, and what follows the sums, 16 channels at a time.
 
 namespace resnet_native::cpu {
 namespace {
@@ -19,17 +18,6 @@ inline __attribute__((always_inline)) int32x4_t OffsetSums(const Int8Tile& tile,
 
 inline __attribute__((always_inline)) uint32x4_t BroadcastFour(const uint8_t* p) {
   return vld1q_dup_u32(reinterpret_cast<const uint32_t*>(p));
-}
-
-// Calls body.operator()<count>(first pixel) with kMost pixels at a time, then two, then one.
-template <int kMost, class Body>
-inline __attribute__((always_inline)) void ForEachPixels(int pixels, Body body) {
-  int i = 0;
-  for (; i + kMost <= pixels; i += kMost) body.template operator()<kMost>(i);
-  if constexpr (kMost > 2) {
-    for (; i + 2 <= pixels; i += 2) body.template operator()<2>(i);
-  }
-  if (i < pixels) body.template operator()<1>(i);
 }
 
 template <class T>

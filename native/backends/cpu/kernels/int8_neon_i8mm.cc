@@ -42,9 +42,8 @@ void SumsOfPixels(const Int8Tile& tile, int block, int first) {
 }
 
 void NeonI8mmSums(const Int8Tile& tile) {
-  for (int b = 0; b < tile.blocks; ++b) {
-    ForEachPixels<6>(tile.pixels, [&]<int kCount>(int first) { SumsOfPixels<kCount>(tile, b, first); });
-  }
+  ForEachBlockOfPixels<6>(
+      tile, [&]<int kCount>(int block, int first) { SumsOfPixels<kCount>(tile, block, first); });
 }
 
 }  // namespace

@@ -1,8 +1,10 @@
 #include "native/backends/cpu/kernels/int8_kernels.h"
 #include "native/backends/cpu/kernels/max_pool-inl.h"
+#include "native/backends/cpu/kernels/unroll.h"
 
 // int8 in plain loops, which the compiler turns into the vectors of the instruction set that the file is
-// compiled for. Its arithmetic is exact or IEEE, so no order of operations shows.
+// compiled for. Its arithmetic is exact or IEEE, so no order of operations shows. Only sums of products are
+// worth instructions of their own, and on some machines what follows them.
 
 namespace resnet_native::cpu {
 namespace {
@@ -140,6 +142,27 @@ void PlainMaxPool(const MaxPoolRow& row) {
 void PlainSumPixels(const uint8_t* x, int64_t pixels, int64_t stride, int64_t channels, int32_t* sums) {
   for (int64_t i = 0; i < pixels; ++i, x += stride) {
     for (int64_t c = 0; c < channels; ++c) sums[c] += x[c];
+  }
+}
+
+// Calls body.operator()<count>(first pixel) with kMost pixels at a time, then two, then one.
+template <int kMost, class Body>
+inline __attribute__((always_inline)) void ForEachPixels(int pixels, Body body) {
+  int i = 0;
+  for (; i + kMost <= pixels; i += kMost) body.template operator()<kMost>(i);
+  if constexpr (kMost > 2) {
+    for (; i + 2 <= pixels; i += 2) body.template operator()<2>(i);
+  }
+  if (i < pixels) body.template operator()<1>(i);
+}
+
+// The same for one block of 16 channels after the other, whose weights stay near meanwhile: calls
+// body.operator()<count>(block, first pixel).
+template <int kMost, class Body>
+inline __attribute__((always_inline)) void ForEachBlockOfPixels(const Int8Tile& tile, Body body) {
+  for (int block = 0; block < tile.blocks; ++block) {
+    ForEachPixels<kMost>(tile.pixels,
+                         [&]<int kCount>(int first) { body.template operator()<kCount>(block, first); });
   }
 }
 

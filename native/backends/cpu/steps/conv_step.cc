@@ -1,17 +1,8 @@
 #include "native/backends/cpu/steps/conv_step.h"
 
+#include "native/backends/cpu/steps/pixel_place.h"
+
 namespace resnet_native::cpu {
-namespace {
-
-// Pixels of the whole batch, counted through: the place of one of them.
-struct PixelPlace {
-  int64_t n, h, w;
-
-  PixelPlace(int64_t pixel, const TensorShape& y)
-      : n(pixel / (y.h * y.w)), h(pixel / y.w % y.h), w(pixel % y.w) {}
-};
-
-}  // namespace
 
 ConvStep::ConvStep(const Conv2dOp& op, DType dtype, const StepOptions& options)
     : window_(op.window),
@@ -52,7 +43,7 @@ void ConvStep::FillPointers(const TensorView& x, const TensorShape& y, const Til
   PixelPlace place(tiling.Begin(item.first_tile), y);
   for (int64_t tile = item.first_tile; tile < item.last_tile; ++tile) {
     const int64_t count = tiling.Begin(tile + 1) - tiling.Begin(tile);
-    for (int64_t i = 0; i < count; ++i) {
+    for (int64_t i = 0; i < count; ++i, place.Next(y)) {
       const char** tap = pointers + i;
       for (int ky = 0; ky < window_.kernel_h; ++ky) {
         const int64_t h = place.h * window_.stride_h - window_.pad_h + int64_t{ky} * window_.dilation_h;
@@ -64,11 +55,6 @@ void ConvStep::FillPointers(const TensorView& x, const TensorShape& y, const Til
           *tap = inside ? x.At((row + w) * x.shape.c) : zeros_.data();
         }
       }
-      if (++place.w < y.w) continue;
-      place.w = 0;
-      if (++place.h < y.h) continue;
-      place.h = 0;
-      ++place.n;
     }
     pointers += count * filters_.taps();
   }

@@ -76,19 +76,4 @@ class ZeroPadShortcutStep final : public Step {
   const char zero_;
 };
 
-class FlattenStep final : public Step {
- public:
-  explicit FlattenStep(const StepOptions& options)
-      : kernels_(*options.kernels[DType::kFloat32].elementwise) {}
-
-  void Run(const StepRun& run) const override;
-  std::string Kernel() const override { return "nhwc to nchw"; }
-
- private:
-  const ElementwiseKernels& kernels_;
-};
-
-// Copies an activation to y as float32 in NCHW order; the kernels are those of its type.
-void StoreNchw(const ElementwiseKernels& kernels, const TensorView& x, ThreadPool& pool, float* y);
-
 }  // namespace resnet_native::cpu

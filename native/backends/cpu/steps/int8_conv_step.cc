@@ -163,23 +163,18 @@ void Int8ConvStep::RunTile(const StepRun& run, const Rows& rows, int64_t index, 
 void Int8ConvStep::Gather(const TensorView& x, const TensorShape& y, const Item& item, uint8_t* rows) const {
   const int64_t pixels = item.last_pixel - item.first_pixel;
   const int64_t range_stride = RoundUp(pixels, kernels_.max_pixels) * filters_.row_bytes();
-  int64_t n = item.first_pixel / (y.h * y.w), h = item.first_pixel / y.w % y.h, w = item.first_pixel % y.w;
-  for (int64_t i = 0; i < pixels; ++i, rows += filters_.row_bytes()) {
-    GatherPixel(x, n, h, w, rows, range_stride);
-    if (++w < y.w) continue;
-    w = 0;
-    if (++h < y.h) continue;
-    h = 0;
-    ++n;
+  PixelPlace place(item.first_pixel, y);
+  for (int64_t i = 0; i < pixels; ++i, place.Next(y), rows += filters_.row_bytes()) {
+    GatherPixel(x, place, rows, range_stride);
   }
 }
 
-void Int8ConvStep::GatherPixel(const TensorView& x, int64_t n, int64_t oh, int64_t ow, uint8_t* row,
+void Int8ConvStep::GatherPixel(const TensorView& x, const PixelPlace& place, uint8_t* row,
                                int64_t range_stride) const {
-  const int64_t first_h = oh * window_.stride_h - window_.pad_h;
-  const int64_t first_w = ow * window_.stride_w - window_.pad_w;
+  const int64_t first_h = place.h * window_.stride_h - window_.pad_h;
+  const int64_t first_w = place.w * window_.stride_w - window_.pad_w;
   const int64_t row_bytes = x.shape.w * in_channels_;
-  const uint8_t* image = x.As<uint8_t>() + n * x.shape.h * row_bytes;
+  const uint8_t* image = x.As<uint8_t>() + place.n * x.shape.h * row_bytes;
   const bool inside = first_h >= 0 && first_h + window_.dilation_h * (window_.kernel_h - 1) < x.shape.h &&
                       first_w >= 0 && first_w + window_.kernel_w <= x.shape.w;
   if (inside && filters_.range_channels() == in_channels_ && window_.dilation_w == 1) {

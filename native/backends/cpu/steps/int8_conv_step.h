@@ -2,6 +2,7 @@
 
 #include "native/backends/cpu/int8_filters.h"
 #include "native/backends/cpu/steps/band_step.h"
+#include "native/backends/cpu/steps/pixel_place.h"
 
 namespace resnet_native::cpu {
 
@@ -45,8 +46,8 @@ class Int8ConvStep final : public BandStep {
   void RunTile(const StepRun& run, const Rows& rows, int64_t panel, int64_t first_pixel, int pixels,
                int32_t* sums) const;
   void Gather(const TensorView& x, const TensorShape& y, const Item& item, uint8_t* rows) const;
-  void GatherPixel(const TensorView& x, int64_t n, int64_t oh, int64_t ow, uint8_t* row,
-                   int64_t range_stride) const;
+  // `place`: of the output.
+  void GatherPixel(const TensorView& x, const PixelPlace& place, uint8_t* row, int64_t range_stride) const;
   // `x`: the pixel under the tap.
   void GatherTap(const uint8_t* x, uint8_t* row, int64_t range_stride) const;
 

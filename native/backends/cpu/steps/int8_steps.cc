@@ -4,19 +4,10 @@
 #include <cstring>
 
 #include "native/backends/cpu/arithmetic.h"
+#include "native/backends/cpu/steps/pieces.h"
 
 namespace resnet_native::cpu {
 namespace {
-
-// Enough work to be worth waking a thread for.
-constexpr int64_t kChunk = 1 << 14;
-
-// Calls body(first, count) for pieces of [0, total).
-template <class Body>
-void ForEachPiece(ThreadPool& pool, int64_t total, const Body& body) {
-  pool.ParallelFor(CeilDiv(total, kChunk),
-                   [&](int64_t i, int) { body(i * kChunk, std::min(kChunk, total - i * kChunk)); });
-}
 
 // `channels` rows of w bytes as w pixels. A pixel of three bytes is stored as four, of which the next one
 // replaces the last.
@@ -48,9 +39,8 @@ size_t QuantizeInputStep::ScratchBytes(const TensorShape& x, const TensorShape&,
 
 void QuantizeInputStep::Run(const StepRun& run) const {
   const int64_t rows = run.input.n * run.input.h, row_size = run.input.w * channels_;
-  const int64_t piece = std::max<int64_t>(kChunk / row_size, 1);
-  run.pool.ParallelFor(CeilDiv(rows, piece), [&](int64_t i, int thread) {
-    for (int64_t row = i * piece; row < std::min(rows, (i + 1) * piece); ++row) {
+  ForEachPiece(run.pool, rows, row_size, [&](int64_t first, int64_t count, int thread) {
+    for (int64_t row = first; row < first + count; ++row) {
       QuantizeRow(run.input, row / run.input.h, row % run.input.h, run.scratch.Of<uint8_t>(thread),
                   run.y.As<uint8_t>() + row * row_size);
     }
@@ -80,14 +70,14 @@ void QuantizeInputStep::QuantizeRow(const InputBatch& input, int64_t n, int64_t 
 }
 
 void QuantizeStep::Run(const StepRun& run) const {
-  ForEachPiece(run.pool, run.x.shape.elements(), [&](int64_t first, int64_t count) {
+  ForEachPiece(run.pool, run.x.shape.elements(), 1, [&](int64_t first, int64_t count, int) {
     kernels_.quantize(run.x.As<float>() + first, count, 1.0f / to_.scale, static_cast<float>(to_.zero_point),
                       run.y.As<uint8_t>() + first);
   });
 }
 
 void DequantizeStep::Run(const StepRun& run) const {
-  ForEachPiece(run.pool, run.x.shape.elements(), [&](int64_t first, int64_t count) {
+  ForEachPiece(run.pool, run.x.shape.elements(), 1, [&](int64_t first, int64_t count, int) {
     kernels_.dequantize(run.x.As<uint8_t>() + first, count, from_.scale, from_.zero_point,
                         run.y.As<float>() + first);
   });
@@ -98,7 +88,7 @@ Int8RescaleStep::Int8RescaleStep(const Quantization& a, const std::optional<Quan
     : to_(RequantizeSum(a, b, y)), relu_(relu), kernels_(*options.kernels[DType::kInt8].int8) {}
 
 void Int8RescaleStep::Run(const StepRun& run) const {
-  ForEachPiece(run.pool, run.x.shape.elements(), [&](int64_t first, int64_t count) {
+  ForEachPiece(run.pool, run.x.shape.elements(), 1, [&](int64_t first, int64_t count, int) {
     kernels_.rescale(
         {run.x.As<uint8_t>() + first, run.residual.data ? run.residual.As<uint8_t>() + first : nullptr, count,
          to_.multiplier[0], to_.residual_multiplier, to_.offset[0], run.y.At(first), to_.to_bytes, relu_});
@@ -119,40 +109,6 @@ void Int8GlobalAvgPoolStep::Run(const StepRun& run) const {
     kernels_.sum_pixels(run.x.As<uint8_t>() + n * pixels * x.c + first, pixels, x.c, channels, sums);
     kernels_.finish({sums, 1, channels, multiplier, offset, nullptr, 0, run.y.At(n * x.c + first), x.c,
                      to.to_bytes, false});
-  });
-}
-
-void Int8FlattenStep::Run(const StepRun& run) const {
-  const TensorShape& x = run.x.shape;
-  const int64_t pixels = x.h * x.w;
-  run.pool.ParallelFor(x.n, [&](int64_t n, int) {
-    const auto* from = run.x.As<uint8_t>() + n * pixels * x.c;
-    auto* to = run.y.As<uint8_t>() + n * pixels * x.c;
-    for (int64_t i = 0; i < pixels; ++i) {
-      for (int64_t c = 0; c < x.c; ++c) to[c * pixels + i] = from[i * x.c + c];
-    }
-  });
-}
-
-void StoreDequantizedNchw(const KernelTable& kernels, const TensorView& x, const Quantization& from,
-                          ThreadPool& pool, float* y) {
-  constexpr int64_t kChannels = 64, kPixels = 64;
-  const TensorShape& shape = x.shape;
-  const int64_t pixels = shape.h * shape.w, blocks = CeilDiv(shape.c, kChannels);
-  pool.ParallelFor(shape.n * blocks, [&](int64_t item, int) {
-    const int64_t n = item / blocks, first = item % blocks * kChannels;
-    const int64_t channels = std::min(kChannels, shape.c - first);
-    alignas(kCacheLine) float floats[kPixels * kChannels];
-    for (int64_t p = 0; p < pixels; p += kPixels) {
-      const int64_t count = std::min(kPixels, pixels - p);
-      for (int64_t i = 0; i < count; ++i) {
-        const auto* bytes = x.As<uint8_t>() + (n * pixels + p + i) * shape.c + first;
-        kernels[DType::kInt8].int8->dequantize(bytes, channels, from.scale, from.zero_point,
-                                               floats + i * kChannels);
-      }
-      kernels[DType::kFloat32].elementwise->transpose(floats, count, channels, kChannels, pixels,
-                                                      y + (n * shape.c + first) * pixels + p);
-    }
   });
 }
 

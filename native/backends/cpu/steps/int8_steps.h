@@ -86,14 +86,4 @@ class Int8GlobalAvgPoolStep final : public Step {
   const Int8Kernels& kernels_;
 };
 
-class Int8FlattenStep final : public Step {
- public:
-  void Run(const StepRun& run) const override;
-  std::string Kernel() const override { return "nhwc to nchw"; }
-};
-
-// Copies bytes to y as float32 in NCHW order.
-void StoreDequantizedNchw(const KernelTable& kernels, const TensorView& x, const Quantization& from,
-                          ThreadPool& pool, float* y);
-
 }  // namespace resnet_native::cpu

@@ -1,6 +1,7 @@
 #include "native/backends/cpu/steps/elementwise_steps.h"
 #include "native/backends/cpu/steps/int8_conv_step.h"
 #include "native/backends/cpu/steps/int8_steps.h"
+#include "native/backends/cpu/steps/nchw.h"
 #include "native/backends/cpu/steps/pool_steps.h"
 #include "native/backends/cpu/steps/pooled_conv_step.h"
 #include "native/backends/cpu/steps/tile_conv_step.h"
@@ -59,7 +60,7 @@ std::unique_ptr<Step> MakeInt8Step(const Graph& graph, NodeId id, const StepOpti
           [&](const AddOp& op) -> Result {
             return std::make_unique<Int8RescaleStep>(x, residual, y, op.relu, options);
           },
-          [&](const FlattenOp&) -> Result { return std::make_unique<Int8FlattenStep>(); },
+          [&](const FlattenOp&) -> Result { return std::make_unique<FlattenStep>(); },
           [&](const ZeroPadShortcutOp& op) -> Result {
             return std::make_unique<ZeroPadShortcutStep>(op, static_cast<char>(x.zero_point));
           },

@@ -1,6 +1,7 @@
 #include "native/backends/cpu/steps/conv_step.h"
 #include "native/backends/cpu/steps/elementwise_steps.h"
 #include "native/backends/cpu/steps/grouped_conv_step.h"
+#include "native/backends/cpu/steps/nchw.h"
 #include "native/backends/cpu/steps/pool_steps.h"
 #include "native/backends/cpu/steps/pooled_conv_step.h"
 #include "native/backends/cpu/steps/stem_step.h"
@@ -58,7 +59,7 @@ std::unique_ptr<Step> MakeStep(const Op& op, bool from_input, const StepTypes& t
           [&](const GlobalAvgPoolOp&) -> Result {
             return std::make_unique<GlobalAvgPoolStep>(types.x, options);
           },
-          [&](const FlattenOp&) -> Result { return std::make_unique<FlattenStep>(options); },
+          [&](const FlattenOp&) -> Result { return std::make_unique<FlattenStep>(); },
           [&](const LinearOp& op) -> Result {
             if (options.kernels[types.x].tiles) return std::make_unique<TileConvStep>(op, types.x, options);
             return std::make_unique<ConvStep>(op, types.x, options);
