@@ -42,15 +42,18 @@ export interface BatcherStats {
   /** Batches that compute. */
   readonly running: number;
   readonly requests: Outcomes;
+  /** Batches that have run; from here on without those that failed. */
   readonly batches: number;
   /** Images of all batches. */
   readonly rows: number;
   /** For each number of rows that batches had: how many, and their compute time. */
   readonly batchSizes: ReadonlyMap<number, Timing>;
-  /** Of requests that came into a batch. */
+  /** How long the requests of batches had waited. */
   readonly queueTime: Timing;
   /** Of batches. */
   readonly computeTime: Timing;
+  /** The same for each of their requests: how long the batch computed that it was in. */
+  readonly requestComputeTime: Timing;
 }
 
 const NONE: Timing = { count: 0, totalMs: 0, maxMs: 0 };
@@ -62,16 +65,21 @@ export class StatsRecorder {
   #rows = 0;
   #queueTime = NONE;
   #computeTime = NONE;
+  #requestComputeTime = NONE;
 
   count(outcome: keyof Outcomes): void {
     this.#outcomes[outcome]++;
   }
 
-  add({ rows, queueMs, computeMs }: BatchReport): void {
+  add({ rows, queueMs, computeMs, failed }: BatchReport): void {
+    if (failed) return;
     this.#rows += rows;
     this.#batchSizes.set(rows, plus(this.#batchSizes.get(rows) ?? NONE, computeMs));
     this.#computeTime = plus(this.#computeTime, computeMs);
-    for (const ms of queueMs) this.#queueTime = plus(this.#queueTime, ms);
+    for (const ms of queueMs) {
+      this.#queueTime = plus(this.#queueTime, ms);
+      this.#requestComputeTime = plus(this.#requestComputeTime, computeMs);
+    }
   }
 
   read(): Omit<BatcherStats, 'queued' | 'running'> {
@@ -82,6 +90,7 @@ export class StatsRecorder {
       batchSizes: new Map(this.#batchSizes),
       queueTime: this.#queueTime,
       computeTime: this.#computeTime,
+      requestComputeTime: this.#requestComputeTime,
     };
   }
 }

@@ -48,14 +48,15 @@ export class Batch {
     return { rows: rowsOf(this.requests), queueMs, computeMs, failed };
   }
 
-  /** Those still waited for, each with its own rows of the results. */
-  *split(results: Results): Iterable<[request: Request, results: Results]> {
+  /** Those still waited for, each with what gives its own rows of the results. */
+  *split(results: Results): Iterable<[request: Request, own: () => Results]> {
     let row = 0;
     for (const request of this.requests) {
       const start = row;
       row += request.rows;
       if (!this.waiting.has(request)) continue;
-      yield [request, this.requests.length === 1 ? results : rowsFrom(results, start, row)];
+      const end = row;
+      yield [request, () => (this.requests.length === 1 ? results : rowsFrom(results, start, end))];
     }
   }
 }

@@ -26,7 +26,7 @@ export interface BatcherOptions {
   readonly contexts?: number | undefined;
   /** Shared by batchers that take turns on their devices; it then says how many batches run at once. Default: its own. */
   readonly turns?: DeviceTurns | undefined;
-  /** Is told of every batch that has run, after its requests are answered. */
+  /** Is told of every batch that has run, after its requests are answered. What it throws is an uncaught exception. */
   readonly onBatch?: ((report: BatchReport) => void) | undefined;
 }
 
@@ -37,7 +37,7 @@ export interface BatchRunOptions {
   readonly priority?: number | undefined;
   /** Milliseconds from now after which nobody needs the result. Default: none. */
   readonly deadlineMs?: number | undefined;
-  /** Is told of the batch that the request ran in, before its result is there. */
+  /** Is told of the batch that the request ran in, before its result is there. What it throws is an uncaught exception. */
   readonly onRun?: ((report: RunReport) => void) | undefined;
 }
 
@@ -274,9 +274,10 @@ export class Batcher {
     turns.done(share, report.computeMs);
     settle();
     for (const [i, request] of batch.requests.entries()) {
-      if (batch.waiting.has(request)) request.onRun({ ...report, queueMs: report.queueMs[i] as number });
+      if (batch.waiting.has(request))
+        tell(request.onRun, { ...report, queueMs: report.queueMs[i] as number });
     }
-    this.#onBatch(report);
+    tell(this.#onBatch, report);
     this.#dispatch();
   }
 
@@ -284,26 +285,43 @@ export class Batcher {
   #stillHasData(request: Request): boolean {
     const { data, shape } = request.tensor;
     if (data.length === shape.reduce((product, size) => product * size, 1)) return true;
-    request.release();
-    this.#stats.count('failed');
-    request.reject(invalid('input', 'a tensor that keeps its data', 'one whose buffer was detached'));
+    this.#fail(request, invalid('input', 'a tensor that keeps its data', 'one whose buffer was detached'));
     return false;
   }
 
   #resolve(batch: Batch, results: Results): void {
     for (const [request, own] of batch.split(results)) {
-      request.release();
-      this.#stats.count('completed');
-      request.resolve(own);
+      try {
+        const rows = own();
+        request.release();
+        this.#stats.count('completed');
+        request.resolve(rows);
+      } catch (cause) {
+        const message = 'There is no memory for the results of the request';
+        this.#fail(request, new ResNetError('OUT_OF_MEMORY', message, { cause }));
+      }
     }
   }
 
   #reject({ waiting }: Batch, error: unknown): void {
-    for (const request of waiting) {
-      request.release();
-      this.#stats.count('failed');
-      request.reject(error);
-    }
+    for (const request of waiting) this.#fail(request, error);
+  }
+
+  #fail(request: Request, error: unknown): void {
+    request.release();
+    this.#stats.count('failed');
+    request.reject(error);
+  }
+}
+
+/** Calls a listener. What it throws is an uncaught exception, as an EventTarget's is, but keeps nobody from being answered. */
+function tell<Report>(listener: (report: Report) => void, report: Report): void {
+  try {
+    listener(report);
+  } catch (error) {
+    process.nextTick(() => {
+      throw error;
+    });
   }
 }
 

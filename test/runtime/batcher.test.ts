@@ -318,3 +318,61 @@ describe('arguments and stats', () => {
     );
   });
 });
+
+describe('what goes wrong behind a batch that ran', () => {
+  /** What a listener throws must be heard: as an uncaught exception, which here would end the tests. */
+  function uncaught(): { errors: unknown[] } & Disposable {
+    const errors: unknown[] = [];
+    const before = process.listeners('uncaughtException');
+    process.removeAllListeners('uncaughtException');
+    process.on('uncaughtException', (error) => errors.push(error));
+    const restore = () => {
+      process.removeAllListeners('uncaughtException');
+      for (const listener of before) process.on('uncaughtException', listener);
+    };
+    return { errors, [Symbol.dispose]: restore };
+  }
+
+  test('a listener that throws keeps nobody from being answered, and is an uncaught exception', async () => {
+    using caught = uncaught();
+    const session = new FakeSession();
+    session.onRun = (run) => run.finish();
+    const boom = () => {
+      throw new Error('boom');
+    };
+    const batcher = new Batcher(session, { onBatch: boom });
+    expect(await Promise.all([ask(batcher, 1, { onRun: boom }), ask(batcher, 2)])).toEqual([[1], [2]]);
+    await turn();
+    expect(caught.errors).toMatchObject([{ message: 'boom' }, { message: 'boom' }]);
+    expect(await ask(batcher, 3)).toEqual([3]);
+    await batcher.close();
+  });
+
+  test('results for which there is no memory fail their request, and no other', async () => {
+    const session = new FakeSession();
+    session.onRun = (run) => run.finish();
+    const batcher = new Batcher(session);
+    using slice = vi.spyOn(Float32Array.prototype, 'slice');
+    slice.mockImplementationOnce(() => {
+      throw new RangeError('Array buffer allocation failed');
+    });
+    const answers = await Promise.allSettled([ask(batcher, 1), ask(batcher, 2)]);
+    expect(answers).toMatchObject([{ reason: { code: 'OUT_OF_MEMORY' } }, { value: [2] }]);
+    expect(batcher.stats().requests).toMatchObject({ completed: 1, failed: 1 });
+    await batcher.close();
+  });
+
+  test('batches that fail are no part of what was computed', async () => {
+    const session = new FakeSession();
+    session.onRun = (run) => run.fail(new Error('injected'));
+    const batcher = new Batcher(session);
+    await expect(ask(batcher, 1)).rejects.toThrow('injected');
+    expect(batcher.stats()).toMatchObject({ batches: 0, rows: 0, requests: { failed: 1 } });
+    session.onRun = (run) => run.finish();
+    await Promise.all([ask(batcher, 2), ask(batcher, 3), ask(batcher, 4)]);
+    const { batches, rows, computeTime, requestComputeTime } = batcher.stats();
+    expect({ batches, rows }).toEqual({ batches: 1, rows: 3 });
+    expect(requestComputeTime.count).toBe(3);
+    expect(requestComputeTime.totalMs).toBeCloseTo(3 * computeTime.totalMs, 6);
+  });
+});
