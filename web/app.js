@@ -1,4 +1,4 @@
-import { classify, models, onToken } from './api.js';
+import { classify, models, NoAnswer, onToken } from './api.js';
 import { barRows } from './bars.js';
 import { startCharts } from './charts.js';
 import { makeDrawing } from './drawing.js';
@@ -49,6 +49,15 @@ function element(tag, text) {
 function say(text, wrong = false) {
   find('status').textContent = text;
   find('status').classList.toggle('wrong', wrong);
+}
+
+/** Says so while the server is gone. Another one may serve other models. */
+function heard(error) {
+  const text = error instanceof NoAnswer ? error.message : '';
+  const gone = find('gone');
+  if (gone.textContent === text) return;
+  gone.textContent = text;
+  if (!text) showModels();
 }
 
 async function classifyFiles(files) {
@@ -136,5 +145,5 @@ makeDrawing({
   marker: find('pen'),
   onDrawn: classifyDrawing,
 });
-startCharts(find('charts'), () => select.value);
+startCharts(find('charts'), () => select.value, heard);
 showModels();

@@ -40,20 +40,29 @@ function makeChart(parent, { name, unit, of }) {
   };
 }
 
-/** Draws the charts of the model that `modelName()` is, from now on. */
-export function startCharts(parent, modelName) {
+/**
+ * Draws the charts of the model that `modelName()` is, from now on. `heard` is told each time what came of asking: nothing,
+ * or an error.
+ */
+export function startCharts(parent, modelName, heard) {
   const charts = MEASURES.map((measure) => makeChart(parent, measure));
   let before;
-  setInterval(async () => {
-    const now = await read(modelName()).catch(() => undefined);
-    if (now && before && now.model === before.model && now.images >= before.images) {
+  const draw = (now) => {
+    if (before && now.model === before.model && now.images >= before.images) {
       const difference = Object.fromEntries(
         ['seconds', 'images', 'batches', 'requests', 'ns'].map((key) => [key, now[key] - before[key]]),
       );
       for (const chart of charts) chart(difference);
     }
     before = now;
-  }, 1000);
+  };
+  const tick = async () => {
+    const model = modelName();
+    // None is known before the token is.
+    if (model) await read(model).then(draw).then(heard, heard);
+    setTimeout(tick, 1000);
+  };
+  tick();
 }
 
 async function read(model) {

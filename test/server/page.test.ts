@@ -150,4 +150,36 @@ describe.skipIf(!CHROMIUM)(`in Chromium${CHROMIUM ? '' : ' (skipped: it is not i
     expect(unnamed).toEqual([]);
     expect(problems).toEqual([]);
   });
+
+  test('shows labels and file names as they are, whatever is in them', async () => {
+    const [evil, name] = ['<img src=x onerror="document.title=1">', '<b>x</b>&amp;.png'];
+    const labels = Array.from({ length: 10 }, () => evil);
+    const { url } = await start({ models: { digits: { model: DIGITS_MODEL, labels } } });
+    await page.goto(url);
+    await page.waitForSelector('#about dd');
+    await page.setInputFiles('#files', [{ name, mimeType: 'image/png', buffer: readFileSync(DIGIT) }]);
+    const item = page.locator('#results li').first();
+    await item.waitFor();
+    expect(await item.locator('th').first().textContent()).toBe(evil);
+    expect(await item.locator('caption').textContent()).toBe(name);
+    expect(await page.title()).toBe('resnet-native');
+  });
+
+  test('says so when the server goes away, and goes on when there is one again', async () => {
+    const first = await start({ models: { digits: DIGITS_MODEL } });
+    await page.goto(first.url);
+    await page.waitForSelector('#about dd');
+    expect(await page.locator('#gone').textContent()).toBe('');
+    await first.server.close();
+    await text('#gone').toMatch(/does not answer/);
+    await screenshot('gone');
+    await page.setInputFiles('#files', [DIGIT]);
+    await text('#status').toMatch(/does not answer/);
+    const port = Number(new URL(first.url).port);
+    await start({ models: { numbers: DIGITS_MODEL }, port });
+    await text('#gone').toBe('');
+    await expect.poll(() => page.locator('#model option').allTextContents()).toEqual(['numbers']);
+    await page.setInputFiles('#files', [DIGIT]);
+    await text('#status').toMatch(new RegExp(`: ${digitOf(DIGIT)}$`));
+  });
 });
