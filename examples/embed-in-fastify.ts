@@ -3,7 +3,7 @@
 //   node examples/embed-in-fastify.ts        (Node 22.18 or newer; compile it with tsc for older ones)
 //   curl --data-binary @digit.png -H 'content-type: image/png' http://127.0.0.1:3000/digit
 
-import Fastify from 'fastify';
+import Fastify, { type FastifyError } from 'fastify';
 import { Batcher, loadModel, ResNetError, Tensor, transforms } from 'resnet-native';
 
 const model = await loadModel('models/digits-resnet20.safetensors');
@@ -11,7 +11,8 @@ const transform = transforms.classification(model.transform);
 const session = await model.compile({ maxBatch: 32 });
 const batcher = new Batcher(session, { maxQueue: 256 });
 
-const app = Fastify({ logger: true });
+// Photographs have more than Fastify's 1 MiB.
+const app = Fastify({ logger: true, bodyLimit: 2 ** 24 });
 app.addContentTypeParser(/^image\//, { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
 
 app.post('/digit', async (request, reply) => {
@@ -24,10 +25,11 @@ app.post('/digit', async (request, reply) => {
   return { digit: scores.indexOf(Math.max(...scores)) };
 });
 
-app.setErrorHandler((error: Error, _request, reply) => {
-  const code = error instanceof ResNetError ? error.code : 'INTERNAL';
-  const status = { QUEUE_FULL: 429, DEADLINE_EXCEEDED: 504, IMAGE_DECODE: 400 }[code as string] ?? 500;
-  return reply.code(status).send({ error: error.message, code });
+const STATUS: Record<string, number> = { QUEUE_FULL: 429, DEADLINE_EXCEEDED: 504, IMAGE_DECODE: 400 };
+app.setErrorHandler((error: FastifyError, request, reply) => {
+  const status = error instanceof ResNetError ? STATUS[error.code] : error.statusCode;
+  if (status === undefined) request.log.error(error);
+  return reply.code(status ?? 500).send({ error: status ? error.message : 'The server failed' });
 });
 
 app.addHook('onClose', async () => {

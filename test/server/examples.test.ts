@@ -32,14 +32,19 @@ async function freePort(): Promise<number> {
 }
 
 /** Answers as soon as the example listens. */
-async function classify(port: number, child: ChildProcess): Promise<Response> {
+async function classify(
+  port: number,
+  child: ChildProcess,
+  body: string | Buffer = readFileSync(DIGIT),
+  type = 'image/png',
+): Promise<Response> {
   for (;;) {
     if (child.exitCode !== null) throw new Error(`the example ended with ${child.exitCode}`);
     try {
       return await fetch(`http://127.0.0.1:${port}/digit`, {
         method: 'POST',
-        body: readFileSync(DIGIT),
-        headers: { 'content-type': 'image/png' },
+        body,
+        headers: { 'content-type': type },
       });
     } catch {
       await sleep(100);
@@ -57,6 +62,12 @@ test.each(['embed-in-fastify', 'express'])('examples/%s.ts answers, and ends on 
   try {
     const response = await classify(port, child);
     expect(await response.json()).toEqual({ digit: Number(digitOf(DIGIT)) });
+    const refused = await classify(port, child, 'no image');
+    expect(refused.status).toBe(400);
+    expect(await refused.json()).toEqual({ error: expect.stringContaining('Cannot decode') });
+    const odd = await classify(port, child, '{}', 'application/xml');
+    expect(odd.status).toBe(415);
+    expect(await odd.json()).toEqual({ error: expect.any(String) });
     child.kill('SIGTERM');
     const [code] = (await once(child, 'exit')) as [number];
     expect(code).toBe(0);
