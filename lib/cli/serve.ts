@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { throwIfAborted } from '../errors.js';
 import type { Autotune, ComputeDType } from '../runtime/compile.js';
 import { createServer } from '../server/create-server.js';
@@ -18,6 +18,8 @@ Examples:
 With RESNET_NATIVE_TOKEN in the environment, requests need the header "Authorization: Bearer TOKEN".
 SIGTERM answers what was accepted and ends; a second one ends at once. Ctrl-C gives it a second.`;
 
+const TERMINATED = 143;
+
 interface ServeOptions {
   readonly model: readonly string[];
   readonly outputs: readonly string[];
@@ -34,6 +36,7 @@ interface ServeOptions {
   readonly maxQueue: number;
   readonly maxDelay: number;
   readonly bodyLimit?: number;
+  readonly bodyMemory?: number;
   readonly repository?: true;
   readonly tlsKey?: string;
   readonly tlsCert?: string;
@@ -45,20 +48,27 @@ export function addServe(program: Command, signal: AbortSignal): void {
   program
     .command('serve')
     .description('serve models over HTTP, with batching, metrics and a web page')
-    .option('--model <name=what>', 'NAME=ARCH:WEIGHTS or NAME=FILE; any number of times', collect, [])
-    .option('--outputs <names>', 'what can be asked for; avgpool for embeddings', names, [
-      'logits',
-      'avgpool',
-    ])
+    .addOption(
+      new Option('--model <name=what>', 'NAME=ARCH:WEIGHTS or NAME=FILE; any number of times')
+        .argParser(collect)
+        .default([], 'the shipped model, as digits'),
+    )
+    .addOption(
+      new Option('--outputs <names>', 'what can be asked for; avgpool for embeddings')
+        .argParser(names)
+        .default(['logits', 'avgpool'], 'logits,avgpool'),
+    )
     .option('--host <address>', 'where to listen; 0.0.0.0 is everywhere', '127.0.0.1')
     .option('--port <n>', '0 takes any that is free', integer('--port', 0), 8000)
     .option('--grpc-port <n>', 'for gRPC; 0 takes any that is free', integer('--grpc-port', 0), 8001)
     .option('--no-grpc', 'HTTP only')
-    .option(
-      '--device <devices>',
-      'auto, cpu, cuda, cuda:1, …; several, with commas: all models on each; NAME=…: of that model only',
-      collectDevices,
-      new Map([['', ['auto']]]),
+    .addOption(
+      new Option(
+        '--device <devices>',
+        'auto, cpu, cuda, cuda:1, …; several, with commas: all models on each; NAME=…: of that model only',
+      )
+        .argParser(collectDevices)
+        .default(new Map([['', ['auto']]]), 'auto'),
     )
     .option('--dtype <dtype>', 'float32, tf32, float16, bfloat16 or int8', 'float32')
     .option('--threads <n>', 'of the CPU (default: all there are)', integer('--threads', 1))
@@ -66,7 +76,16 @@ export function addServe(program: Command, signal: AbortSignal): void {
     .option('--max-batch <n>', 'images that run together', integer('--max-batch', 1), 32)
     .option('--max-queue <n>', 'requests that may wait; more are refused', integer('--max-queue', 1), 256)
     .option('--max-delay <ms>', 'how long to wait for batches to fill', integer('--max-delay', 0), 0)
-    .option('--body-limit <bytes>', 'the largest request', integer('--body-limit', 1))
+    .option(
+      '--body-limit <bytes>',
+      'the largest request (default: a full batch as JSON, at least 16 MiB)',
+      integer('--body-limit', 1),
+    )
+    .option(
+      '--body-memory <bytes>',
+      'of all requests together; more are refused (default: a quarter of the memory)',
+      integer('--body-memory', 1),
+    )
     .option('--repository', 'let clients load and unload models')
     .option('--tls-key <file>', 'private key (PEM), for HTTPS')
     .option('--tls-cert <file>', 'certificate (PEM), for HTTPS')
@@ -76,8 +95,11 @@ export function addServe(program: Command, signal: AbortSignal): void {
 }
 
 async function serve(options: ServeOptions, signal: AbortSignal): Promise<void> {
+  let isServing = false;
+  // As process 1 of a container it would not even end while models are loaded: there SIGTERM does nothing by itself.
+  const stopped = untilStopped(signal, () => isServing);
   const server = await createServer(serverOptions(options));
-  const stopped = untilStopped(signal);
+  isServing = true;
   try {
     console.log(`Serving ${server.models.list().map(describe).join(', ')}`);
     console.log(`Listening on ${await server.listen()}`);
@@ -97,11 +119,13 @@ function describe({ name, sessions, session }: ReturnType<InferenceServer['model
 function serverOptions(options: ServeOptions): ServerOptions {
   const { host, port, outputs, dtype, threads, maxBatch, maxQueue, maxDelay: maxDelayMs } = options;
   const autotune = options.autotune as Autotune | undefined;
-  const { tlsKey, tlsCert, bodyLimit, grpc, repository = false, log = false } = options;
+  const { tlsKey, tlsCert, bodyLimit, bodyMemory, grpc, repository = false, log = false } = options;
   if ((tlsKey === undefined) !== (tlsCert === undefined)) {
     throw wrongUsage('--tls-key and --tls-cert go together');
   }
   const models = (options.model.length > 0 ? options.model : [`digits=${SHIPPED_MODEL}`]).map(modelEntry);
+  const twice = models.find(([name], i) => models.findIndex(([it]) => it === name) < i);
+  if (twice) throw wrongUsage(`--model has two of the name ${twice[0]}`);
   const unknown = [...options.device.keys()].find((name) => name && !models.some(([it]) => it === name));
   if (unknown !== undefined) throw wrongUsage(`--device names ${unknown}, which is no model of --model`);
   const device = options.device.get('');
@@ -114,6 +138,7 @@ function serverOptions(options: ServeOptions): ServerOptions {
     port,
     grpcPort: grpc ? options.grpcPort : undefined,
     bodyLimit,
+    bodyMemory,
     repository,
     token: process.env.RESNET_NATIVE_TOKEN || undefined,
     tls: tlsKey !== undefined && tlsCert !== undefined ? { key: tlsKey, cert: tlsCert } : undefined,
@@ -131,12 +156,12 @@ function modelEntry(text: string): [name: string, model: ServedModelOptions['mod
   return [name, () => chooseModel({ arch, weights: what, device: 'auto', dtype: 'float32' })];
 }
 
-/** Until SIGTERM or the first Ctrl-C. Whoever sends SIGTERM twice wants the end now. */
-function untilStopped(signal: AbortSignal): Promise<void> {
+/** Until SIGTERM or the first Ctrl-C. Whoever sends SIGTERM twice, or before anything is served, wants the end now. */
+function untilStopped(signal: AbortSignal, isServing: () => boolean): Promise<void> {
   return new Promise((resolve) => {
     let terminated = false;
     process.on('SIGTERM', () => {
-      if (terminated) process.exit(143);
+      if (terminated || !isServing()) process.exit(TERMINATED);
       terminated = true;
       resolve();
     });

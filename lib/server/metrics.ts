@@ -44,7 +44,8 @@ export class Metrics {
     });
   }
 
-  batch(model: string, { rows, queueMs, computeMs }: BatchReport): void {
+  batch(model: string, { rows, queueMs, computeMs, failed }: BatchReport): void {
+    if (failed) return;
     for (const ms of queueMs) this.#queue.observe({ model }, ms / 1000);
     this.#compute.observe({ model }, computeMs / 1000);
     this.#sizes.observe({ model }, rows);

@@ -24,11 +24,7 @@ export interface IndexEntry {
   readonly reason: string;
 }
 
-/** Characters of the longest name. */
-export const MAX_NAME = 128;
-
-// Names are parts of URLs.
-const NAME = new RegExp(`^[\\w.-]{1,${MAX_NAME}}$`);
+export const MAX_NAME_LENGTH = 128;
 
 /** The models of a server, by name. */
 export class Models {
@@ -46,8 +42,7 @@ export class Models {
     private readonly listener: ModelsListener,
   ) {
     for (const [name, source] of Object.entries(sources)) {
-      if (!NAME.test(name))
-        throw invalid('a model name', `at most ${MAX_NAME} letters, digits, ".", "_" and "-"`, name);
+      checkName(name);
       this.#options.set(name, optionsOf(source));
     }
     if (this.#options.size === 0) throw invalid('models', 'at least one model', sources);
@@ -88,8 +83,9 @@ export class Models {
     );
   }
 
-  index(): IndexEntry[] {
-    return [...this.#options].map(([name, options]) => {
+  /** @param onlyReady leaves out the others. */
+  index(onlyReady = false): IndexEntry[] {
+    const entries = [...this.#options].map(([name, options]): IndexEntry => {
       const version = options.version ?? '1';
       const model = this.#served.get(name);
       if (model?.isReady) return { name, version, state: 'READY', reason: '' };
@@ -97,6 +93,13 @@ export class Models {
       const state = this.#changes.has(name) ? 'LOADING' : 'UNAVAILABLE';
       return { name, version, state, reason: state === 'LOADING' ? '' : 'unloaded' };
     });
+    return onlyReady ? entries.filter(({ state }) => state === 'READY') : entries;
+  }
+
+  /** Whether there is such a model and version, and a device to answer. */
+  isReady(name: string, version: string): boolean {
+    const model = this.#served.get(name);
+    return model !== undefined && (version === '' || version === model.version) && model.isReady;
   }
 
   /** Whether every model that is served has a device to answer. */
@@ -158,6 +161,13 @@ export class Models {
       if (this.#changes.get(name) === change) this.#changes.delete(name);
     }
   }
+}
+
+/** Names are parts of URLs, where "." and ".." mean folders, and "stats" is a resource of its own. */
+function checkName(name: string): void {
+  if (/^\w[\w.-]*$/.test(name) && name.length <= MAX_NAME_LENGTH && name !== 'stats') return;
+  const expected = `at most ${MAX_NAME_LENGTH} letters, digits, ".", "_" and "-", not beginning with "." or "-" nor "stats"`;
+  throw invalid('a model name', expected, name);
 }
 
 function optionsOf(source: ModelSource): ServedModelOptions {

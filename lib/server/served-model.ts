@@ -1,5 +1,6 @@
 import { ResNetError } from '../errors.js';
 import type { Graph } from '../graph/graph.js';
+import { checkInteger, invalid } from '../is.js';
 import { loadModel } from '../models/load.js';
 import type { BatchReport } from '../runtime/batch-stats.js';
 import { Batcher, type BatcherOptions, type BatchRunOptions } from '../runtime/batcher.js';
@@ -13,6 +14,9 @@ import { Tensor } from '../tensor.js';
 import type { ClassificationTransform } from '../transforms/index.js';
 import { type ModelSession, openSession } from './model-session.js';
 import { type Carrier, type OnRun, traced } from './tracing.js';
+
+// Of an image file: half a gigabyte while it is decoded and resized would be had for a few kilobytes.
+const MAX_FILE_PIXELS = 2 ** 26;
 
 /** How a model is served. */
 export interface ServedModelOptions
@@ -93,8 +97,12 @@ export class ServedModel {
     { onBatch, onRestart }: ModelListener,
   ): Promise<ServedModel> {
     const { model: source, labels, version = '1', maxQueue, maxDelayMs = 0, maxPixels, ...others } = options;
+    if (maxPixels !== undefined) checkInteger('maxPixels', maxPixels, 1);
+    // It is part of URLs.
+    if (typeof version !== 'string' || !/^\w[\w.-]*$/.test(version))
+      throw invalid('version', 'a string of letters, digits, ".", "_" and "-"', version);
     const { device: on = 'auto', transform: wanted, ...compile } = others;
-    const model = withTransform(await read(source), wanted);
+    const model = withTransform(await read(source), boundedTransform(wanted));
     const names = labelsFor(model, labels);
     const { transform } = model;
     const sessions: ModelSession[] = [];
@@ -171,14 +179,12 @@ export class ServedModel {
     return this.batcher.run(input, options);
   }
 
-  /** Runs `work` unless as many images are being decoded as may wait: they are large, and all would be in memory. */
+  /** Runs `work` with the images of a request, unless as many requests decode images already as may wait and run. */
   async decoding<T>(work: () => Promise<T>): Promise<T> {
     const { maxQueue, maxBatch } = this.batcher;
     if (this.#decoding >= maxQueue + maxBatch) {
-      throw new ResNetError(
-        'QUEUE_FULL',
-        `${this.#decoding} images are being decoded already; try again later`,
-      );
+      const message = `The images of ${this.#decoding} requests are being decoded already; try again later`;
+      throw new ResNetError('QUEUE_FULL', message);
     }
     this.#decoding++;
     try {
@@ -203,6 +209,11 @@ export class ServedModel {
         await session.run(Tensor.allocate([images, cropSize, cropSize, session.channels], 'uint8'));
     }
   }
+}
+
+/** What clients send is decoded with less patience than one's own files. */
+function boundedTransform(wanted: ServedModelOptions['transform']): ServedModelOptions['transform'] {
+  return typeof wanted === 'function' ? wanted : { maxPixels: MAX_FILE_PIXELS, ...wanted };
 }
 
 async function read(source: ServedModelOptions['model']): Promise<Compilable> {

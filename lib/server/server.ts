@@ -1,23 +1,27 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
+import { totalmem } from 'node:os';
 import { promisify } from 'node:util';
 import compress from '@fastify/compress';
 import type { Server as GrpcServer } from '@grpc/grpc-js';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from 'fastify';
 import { ResNetError } from '../errors.js';
 import { fileError } from '../file-error.js';
-import { checkInteger, didYouMean, invalid, show } from '../is.js';
+import { checkInteger, checkOptions, invalid } from '../is.js';
 import { createGrpcServer, type GrpcOptions, grpcCredentials } from './grpc/service.js';
+import { BodyReader } from './http/body.js';
+import { BodyBudget } from './http/body-budget.js';
 import { answerErrors } from './http/errors.js';
 import { imageRoutes } from './http/image-routes.js';
 import { openApi } from './http/openapi.js';
 import { type Gate, InFlight, operationRoutes, watchRequests } from './http/operations.js';
 import { isPage, pageRoutes } from './http/page.js';
 import { requestId } from './http/request-id.js';
+import { answerExpectations, unroutedAnswers } from './http/unrouted.js';
 import { v2Routes } from './http/v2-routes.js';
 import { Metrics } from './metrics.js';
-import { type BatchListener, MAX_NAME, type ModelSource, Models } from './models.js';
+import { type BatchListener, MAX_NAME_LENGTH, type ModelSource, Models } from './models.js';
 import type { ServedModelOptions } from './served-model.js';
 
 export interface ServerOptions {
@@ -33,6 +37,11 @@ export interface ServerOptions {
   readonly defaults?: Omit<ServedModelOptions, 'model' | 'labels' | 'version'> | undefined;
   /** Bytes of the largest request. Default: what a batch of every model takes as JSON, and at least 16 MiB. */
   readonly bodyLimit?: number | undefined;
+  /**
+   * Bytes that the bodies of all requests under way may take together; further ones are refused with 429. Default: a quarter
+   * of the memory that the process may have, and at least `bodyLimit`.
+   */
+  readonly bodyMemory?: number | undefined;
   /** How long a client may take to send a request, in milliseconds. Default 60,000. */
   readonly requestTimeoutMs?: number | undefined;
   /** How long `close` waits for answers under way, in milliseconds. Default 30,000. */
@@ -56,6 +65,7 @@ const OPTIONS: readonly string[] = [
   'grpcPort',
   'defaults',
   'bodyLimit',
+  'bodyMemory',
   'requestTimeoutMs',
   'drainMs',
   'repository',
@@ -69,6 +79,8 @@ const { version: VERSION } = createRequire(import.meta.url)('../../package.json'
 const MIN_BODY_LIMIT = 2 ** 24;
 // Node's timers take no longer ones, and fire at once.
 const MAX_MS = 2 ** 31 - 1;
+// For answers on their way when the server ends.
+const FLUSH_MS = 1000;
 // A float as JSON: sign, digits, exponent and comma.
 const JSON_BYTES_PER_VALUE = 14;
 
@@ -136,18 +148,22 @@ export class InferenceServer {
   async #close(): Promise<void> {
     const { drainMs = 30_000 } = this.options;
     this.#open = false;
-    // Who does not read an answer, or never ends a request, would be waited for without end.
-    const cut = setTimeout(() => this.app.server.closeAllConnections(), drainMs);
     await this.inFlight.none(drainMs);
-    this.grpc.forceShutdown();
-    await this.app.close().finally(() => clearTimeout(cut));
+    await Promise.all([this.#closeGrpc(), this.app.close()]);
     await this.models.close();
+  }
+
+  /** Answers that were given may not have gone out yet. */
+  async #closeGrpc(): Promise<void> {
+    const timer = setTimeout(() => this.grpc.forceShutdown(), FLUSH_MS);
+    await promisify(this.grpc.tryShutdown.bind(this.grpc))().catch(() => undefined);
+    clearTimeout(timer);
   }
 }
 
 /** What `createServer` does. */
 export async function openServer(options: ServerOptions): Promise<InferenceServer> {
-  checkOptions(options);
+  checkServerOptions(options);
   const tls = options.tls && (await readTls(options.tls));
   const { onBatch } = options;
   const models: Models = new Models(options.models, options.defaults ?? {}, {
@@ -168,50 +184,65 @@ export async function openServer(options: ServerOptions): Promise<InferenceServe
   });
 
   const { token, repository = false, bodyLimit = bodyLimitFor(models) } = options;
-  const app = createApp({ ...options, bodyLimit }, tls);
+  const budget = new BodyBudget(Math.max(bodyLimit, options.bodyMemory ?? availableMemory() / 4));
+  const bodies = new BodyReader(budget);
+  const onError = (code: string) => metrics.error(code);
+  const app = createApp({ ...options, bodyLimit }, tls, onError);
   log = app.log;
   const inFlight = new InFlight();
   const isOpen = () => server.isOpen;
   const common = { models, serverVersion: VERSION, repository };
-  const onError = (code: string) => metrics.error(code);
-  const grpc = createGrpcServer({ ...common, inFlight, isOpen, token, limit: bodyLimit, tls, onError, log });
+  const isReady = () => isOpen() && models.areReady;
+  const grpcOptions = { ...common, inFlight, isOpen, token, limit: bodyLimit, budget, tls, onError, log };
+  const grpc = createGrpcServer(grpcOptions);
   const server: InferenceServer = new InferenceServer(app, models, inFlight, grpc, tls, options);
-  const gate: Gate = { isOpen, isReady: () => isOpen() && models.areReady, token, open: isPage, metrics };
+  const gate: Gate = { isOpen, isReady, token, open: isPage, metrics, budget };
   watchRequests(app, gate, inFlight);
   answerErrors(app, ({ code }) => onError(code));
   await app.register(compress, { global: true, encodings: ['gzip', 'deflate'], threshold: 1024 });
   await app.register(operationRoutes, gate);
   await app.register(pageRoutes);
-  await app.register(imageRoutes, { models });
+  await app.register(imageRoutes, { models, bodies });
   app.get('/openapi.json', () => openApi(VERSION, token !== undefined));
-  await app.register(v2Routes, common);
+  await app.register(v2Routes, { ...common, bodies });
   return server;
 }
 
 function createApp(
   { logger = false, bodyLimit, requestTimeoutMs = 60_000 }: ServerOptions & { bodyLimit: number },
   tls: { key: Buffer; cert: Buffer } | undefined,
+  onError: (code: string) => void,
 ): FastifyInstance {
   const common = {
     logger,
     bodyLimit,
-    routerOptions: { maxParamLength: MAX_NAME },
     // Of receiving a whole request: slow clients must not hold connections.
     requestTimeout: requestTimeoutMs,
+    routerOptions: { maxParamLength: MAX_NAME_LENGTH },
+    // By then every request is answered, or has had its time: what is left has not come to its end, and may never.
+    forceCloseConnections: true,
+    ...unroutedAnswers(onError),
     genReqId: ({ headers }: { headers: Record<string, unknown> }) => requestId(headers['x-request-id']),
   };
   // Node looks for requests that take too long only so often: every 30 s by default.
   const connectionsCheckingInterval = Math.min(requestTimeoutMs, 5000);
-  const server = { connectionsCheckingInterval, headersTimeout: requestTimeoutMs };
+  // Requests without a host are refused with the others that are.
+  const server = { connectionsCheckingInterval, headersTimeout: requestTimeoutMs, requireHostHeader: false };
   const app = tls
     ? Fastify({ ...common, https: { ...server, ...tls } })
     : Fastify({ ...common, http: server });
+  answerExpectations(app as FastifyInstance);
   // Fastify's type depends on the kind of server, which nothing here does.
   return app as FastifyInstance;
 }
 
 function cannotListen(host: string, port: number, cause: Error): never {
   throw new ResNetError('INVALID_ARGUMENT', `Cannot listen on ${host}:${port}: ${cause.message}`, { cause });
+}
+
+/** Of the machine, or of the container. */
+function availableMemory(): number {
+  return Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
 }
 
 function bodyLimitFor(models: Models): number {
@@ -221,22 +252,20 @@ function bodyLimitFor(models: Models): number {
   return Math.max(MIN_BODY_LIMIT, ...sizes);
 }
 
-function checkOptions(options: ServerOptions): void {
-  if (typeof options !== 'object' || options === null) throw invalid('options', 'an object', options);
-  for (const name of Object.keys(options)) {
-    if (OPTIONS.includes(name)) continue;
-    const hint = didYouMean(name, OPTIONS);
-    throw new ResNetError('INVALID_ARGUMENT', `createServer has no option ${show(name)}${hint}`);
-  }
-  const { models, port, grpcPort, bodyLimit, requestTimeoutMs, drainMs, token } = options;
+function checkServerOptions(options: ServerOptions): void {
+  checkOptions('createServer', options, OPTIONS);
+  const { models, host, port, grpcPort, bodyLimit, bodyMemory, requestTimeoutMs, drainMs, token } = options;
   if (typeof models !== 'object' || models === null) throw invalid('models', 'models by name', models);
+  if (host !== undefined && typeof host !== 'string') throw invalid('host', 'an address or a name', host);
   if (port !== undefined) checkInteger('port', port, 0, 65_535);
   if (grpcPort !== undefined) checkInteger('grpcPort', grpcPort, 0, 65_535);
   if (bodyLimit !== undefined) checkInteger('bodyLimit', bodyLimit, 1);
+  if (bodyMemory !== undefined) checkInteger('bodyMemory', bodyMemory, 1);
   if (requestTimeoutMs !== undefined) checkInteger('requestTimeoutMs', requestTimeoutMs, 1);
   if (drainMs !== undefined) checkInteger('drainMs', drainMs, 0, MAX_MS);
-  if (token !== undefined && (typeof token !== 'string' || token === '')) {
-    throw invalid('token', 'a string that is not empty', token);
+  if (token !== undefined && (typeof token !== 'string' || !/^[!-~]+$/.test(token))) {
+    // Not what it is: messages go to logs.
+    throw invalid('token', 'what a header can carry: ASCII without spaces', 'something else');
   }
 }
 

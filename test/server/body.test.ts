@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify';
 import { describe, expect, test, vi } from 'vitest';
 import { native } from '../../lib/runtime/native.js';
 import { BodyReader } from '../../lib/server/http/body.js';
+import { BodyBudget } from '../../lib/server/http/body-budget.js';
 
 const LIMIT = 2 ** 20;
 
@@ -29,7 +30,7 @@ const lengthOf = (chunks: readonly Buffer[]) => chunks.reduce((sum, { length }) 
 
 describe('a body', () => {
   test('is whole in new memory and in memory that was used before', async () => {
-    const bodies = new BodyReader();
+    const bodies = new BodyReader(new BodyBudget(2 ** 30));
     const buffers = new Set<ArrayBufferLike>();
     for (let round = 1; round <= 4; round++) {
       const chunks = [filled(round), filled(round + 100), filled(round + 200, 1000)];
@@ -44,7 +45,7 @@ describe('a body', () => {
   });
 
   test('of unknown or other length than the header says is as long as it is', async () => {
-    const bodies = new BodyReader();
+    const bodies = new BodyReader(new BodyBudget(2 ** 30));
     const chunks = [filled(1), filled(2)];
     bodies.reuse((await read(bodies, chunks)).request);
     const compressed = { 'content-encoding': 'gzip', 'content-length': '100' };
@@ -56,17 +57,17 @@ describe('a body', () => {
     allocate.mockImplementationOnce(() => {
       throw new Error('no memory');
     });
-    await expect(read(new BodyReader(), [filled(1)])).rejects.toThrow('no memory');
+    await expect(read(new BodyReader(new BodyBudget(2 ** 30)), [filled(1)])).rejects.toThrow('no memory');
   });
 
   test('whose client leaves gives its memory back', async () => {
-    const bodies = new BodyReader();
+    const bodies = new BodyReader(new BodyBudget(2 ** 30));
     const chunks = [filled(1), filled(2)];
     const headers = { 'content-length': String(lengthOf(chunks)) };
     const first = await read(bodies, chunks, headers);
     const { buffer } = first.body;
     bodies.reuse(first.request);
-    await expect(read(bodies, [filled(3)], headers, false)).rejects.toThrow('left before the body');
+    await expect(read(bodies, [filled(3)], headers, false)).rejects.toMatchObject({ code: 'ABORT_ERR' });
     const { body } = await read(bodies, chunks, headers);
     expect(body.buffer).toBe(buffer);
     expect(body.equals(Buffer.concat(chunks))).toBe(true);
@@ -77,6 +78,8 @@ describe('a body', () => {
     ['found to be', {}],
   ])('%s over the limit is refused', async (_, headers) => {
     const chunks = new Array(17).fill(filled(1));
-    await expect(read(new BodyReader(), chunks, headers)).rejects.toMatchObject({ statusCode: 413 });
+    await expect(read(new BodyReader(new BodyBudget(2 ** 30)), chunks, headers)).rejects.toMatchObject({
+      statusCode: 413,
+    });
   });
 });

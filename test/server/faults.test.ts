@@ -97,6 +97,29 @@ describe('lengths that lie', () => {
   });
 });
 
+describe('what never comes to a route is answered as everything else is', () => {
+  test.each([
+    ['what is no HTTP', 'hello\r\n\r\n', 400, 'INVALID_ARGUMENT'],
+    ['a URL that cannot be decoded', 'GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n', 400, 'INVALID_ARGUMENT'],
+    ['no host', 'GET /v2 HTTP/1.1\r\n\r\n', 400, 'INVALID_ARGUMENT'],
+    ['two lengths', head(3, 'Transfer-Encoding: chunked\r\n'), 400, 'INVALID_ARGUMENT'],
+    ['headers of 20 kB', `GET /v2 HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431, 'TOO_LARGE'],
+    ['a name of 3 kB', `GET /v2/models/${'x'.repeat(3000)} HTTP/1.1\r\nHost: x\r\n\r\n`, 414, 'TOO_LARGE'],
+    ['an expectation', 'GET /v2 HTTP/1.1\r\nHost: x\r\nExpect: luck\r\n\r\n', 417, 'UNSUPPORTED'],
+    ['half a header', 'GET /v2 HTTP/1.1\r\nHost', 408, 'TIMEOUT'],
+  ])('%s', async (_name, text, status, code) => {
+    const { url } = await start({ requestTimeoutMs: 300 });
+    const { socket, received } = open(url);
+    socket.write(text);
+    while (!/\}/.test(received())) await sleep(2);
+    socket.destroy();
+    expect(received()).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    expect(received()).toMatch(/content-type: application\/json/i);
+    const json = JSON.parse(/\{.*\}/s.exec(received())?.[0] as string);
+    expect(json).toEqual({ error: expect.any(String), code });
+  });
+});
+
 describe('slow and absent clients', () => {
   test('slow-loris: headers that come a byte at a time are cut off, while others are answered', async () => {
     const { url, infer } = await start({ requestTimeoutMs: 300 });
@@ -161,6 +184,88 @@ describe('slow and absent clients', () => {
     await server.close();
     socket.destroy();
   }, 20_000);
+});
+
+const FORM = 'Content-Type: multipart/form-data; boundary=b\r\n';
+const BODIES = [
+  ['tensors', PATH, '', '{"inputs"'],
+  ['an image', '/v1/classify', 'Content-Type: image/png\r\n', 'PNG'],
+  [
+    'a form',
+    '/v1/classify',
+    FORM,
+    '--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\nPNG',
+  ],
+] as const;
+
+const headOf = (path: string, length: number, more: string) =>
+  `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}\r\n${more}\r\n`;
+
+describe.each(BODIES)('half of a body with %s', (_name, path, headers, body) => {
+  test('whose client left is 499 in the log and in the metrics, and no failure of the server', async () => {
+    const lines: string[] = [];
+    const logger = { level: 'info', stream: { write: (line: string) => void lines.push(line) } };
+    const { server, url } = await start({ logger });
+    const { socket } = open(url);
+    socket.write(headOf(path, 5000, headers) + body);
+    await sleep(50);
+    socket.destroy();
+    const logged = () => lines.map((line) => JSON.parse(line));
+    while (!logged().some(({ res }) => res?.statusCode === 499)) await sleep(2);
+    const metrics = await (await fetch(`${url}/metrics`)).text();
+    expect(metrics).toMatch(/request_seconds_count\{.*status="499"\} 1/);
+    expect(logged().filter(({ level }) => level > 30)).toEqual([]);
+    await server.close();
+  });
+
+  test('does not keep the server from ending when its time is over', async () => {
+    const { server, url } = await start({ drainMs: 100 });
+    const { socket, closed } = open(url);
+    socket.write(headOf(path, 5000, headers) + body);
+    await sleep(50);
+    const started = performance.now();
+    await server.close();
+    // Not the 60 s that a client may take to send its request.
+    expect(performance.now() - started).toBeLessThan(5000);
+    await closed;
+  });
+
+  test('and many like it: what they take together is bounded, and given back', async () => {
+    const { url } = await start({ bodyLimit: 60_000, bodyMemory: 100_000 });
+    const filled = headOf(path, 59_000, headers) + body + ' '.repeat(40_000);
+    const clients = [0, 1, 2].map(() => open(url));
+    for (const { socket } of clients) {
+      socket.write(filled);
+      await sleep(30);
+    }
+    const refused = clients.filter(({ received }) => received().startsWith('HTTP/1.1 429 '));
+    expect(refused).toHaveLength(1);
+    expect(refused[0]?.received()).toMatch(/retry-after: 1[\s\S]*"code":"QUEUE_FULL"/);
+    // The rest of what was refused passes by, and the connection goes on.
+    refused[0]?.socket.write(`${' '.repeat(19_000 - body.length)}GET /v2 HTTP/1.1\r\nHost: x\r\n\r\n`);
+    while (!refused[0]?.received().includes('HTTP/1.1 200')) await sleep(2);
+    for (const { socket } of clients) socket.destroy();
+    // Of memory that was not given back there would not be enough for this.
+    const again = async () => {
+      const one = headOf(path, 59_000, headers) + body + ' '.repeat(59_000 - body.length);
+      const { socket, received } = open(url);
+      socket.write(one);
+      while (!received().includes('HTTP/1.1')) await sleep(2);
+      socket.destroy();
+      return received().slice(0, 12);
+    };
+    await sleep(50);
+    for (let i = 0; i < 4; i++) expect(await again()).toBe('HTTP/1.1 400');
+  });
+});
+
+test('headers that do not come to their end do not keep the server from ending', async () => {
+  const { server, url } = await start();
+  const { socket, closed } = open(url);
+  socket.write('GET /v2 HTT');
+  await sleep(50);
+  await server.close();
+  await closed;
 });
 
 const IDLE = 10_000;

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import {
   type Client,
@@ -9,7 +10,7 @@ import {
 import { fromJSON } from '@grpc/proto-loader';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SCHEMA } from '../../lib/server/grpc/schema.js';
-import { expected, normalized, pixels } from '../runtime/tiny-network.js';
+import { expected, normalized, pixels, tinyNetwork } from '../runtime/tiny-network.js';
 import { type Started, start } from './start.js';
 
 const OPTIONS = { keepCase: true, longs: Number, defaults: true, oneofs: true };
@@ -62,6 +63,9 @@ describe('gRPC', () => {
     expect(await call('ServerLive')).toEqual({ live: true });
     expect(await call('ServerReady')).toEqual({ ready: true });
     expect(await call('ModelReady', { name: 'tiny' })).toEqual({ ready: true });
+    // As Triton has it: what is not there is not ready.
+    expect(await call('ModelReady', { name: 'dogs' })).toEqual({ ready: false });
+    expect(await call('ModelReady', { name: 'tiny', version: '2' })).toEqual({ ready: false });
     expect(await call('ServerMetadata')).toMatchObject({ name: 'resnet-native' });
     expect(await call('ModelMetadata', { name: 'tiny', version: '1' })).toMatchObject({
       inputs: [{ name: 'input', shape: [-1, 3, -1, -1] }, { name: 'image' }],
@@ -101,6 +105,18 @@ describe('gRPC', () => {
       3,
       'ModelInfer',
       { ...request, inputs: [{ ...image, parameters: { shared_memory_region: { string_param: 'r' } } }] },
+    ],
+    [
+      'INVALID_ARGUMENT',
+      3,
+      'ModelInfer',
+      { ...request, inputs: [{ ...image, contents: { uint_contents: [...PIXELS] } }] },
+    ],
+    [
+      'INVALID_ARGUMENT',
+      3,
+      'ModelInfer',
+      { ...request, outputs: [{ name: 'logits', parameters: { classification: { string_param: '2' } } }] },
     ],
     ['PERMISSION_DENIED', 7, 'RepositoryModelLoad', { model_name: 'tiny' }],
   ])('%s: %#', async (_name, code, method, message) => {
@@ -147,6 +163,41 @@ describe('gRPC', () => {
       { reqId: 'g-1', grpc: '/inference.GRPCInferenceService/ModelInfer', code: 0 },
       { reqId: expect.stringMatching(/^[0-9a-f-]{36}$/), code: 5 },
     ]);
+  });
+
+  test('the repository: what is ready, unloading, and loading as it was', async () => {
+    const open = connect(await start({ grpcPort: 0, repository: true }));
+    expect(await open('RepositoryModelUnload', { model_name: 'tiny' })).toEqual({});
+    expect(await open('RepositoryIndex')).toMatchObject({ models: [{ state: 'UNAVAILABLE' }] });
+    expect(await open('RepositoryIndex', { ready: true })).toEqual({ models: [] });
+    const config = { model_name: 'tiny', parameters: { config: { string_param: '{}' } } };
+    await expect(open('RepositoryModelLoad', config)).rejects.toMatchObject({ code: 3 });
+    expect(await open('RepositoryModelLoad', { model_name: 'tiny' })).toEqual({});
+    expect(await open('RepositoryIndex', { ready: true })).toMatchObject({ models: [{ name: 'tiny' }] });
+  });
+
+  test('what was accepted is answered before the server ends', async () => {
+    const model = { model: tinyNetwork, maxDelayMs: 300 };
+    const started = await start({ grpcPort: 0, models: { tiny: model } });
+    const ending = connect(started);
+    const answers = Promise.all([ending('ModelInfer', request), ending('ModelInfer', request)]);
+    while (started.server.models.get('tiny').batcher.stats().queued < 2) await sleep(2);
+    const closing = started.server.close();
+    await expect(ending('ModelInfer', request)).rejects.toMatchObject({ code: 14 });
+    for (const answer of await answers) expect(answer).toMatchObject({ model_name: 'tiny' });
+    await closing;
+  });
+
+  test('tensors of all requests together are bounded, and given back', async () => {
+    const model = { model: tinyNetwork, maxDelayMs: 200 };
+    const options = { bodyLimit: 30_000, bodyMemory: 50_000, models: { tiny: model } };
+    const bounded = connect(await start({ grpcPort: 0, ...options }));
+    const large = { ...image, shape: [1, 80, 80, 3] };
+    const message = { ...request, inputs: [large], raw_input_contents: [Buffer.alloc(19_200)] };
+    const together = await Promise.allSettled([1, 2, 3].map(() => bounded('ModelInfer', message)));
+    expect(together.map(({ status }) => status).sort()).toEqual(['fulfilled', 'fulfilled', 'rejected']);
+    expect(together.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 8 } });
+    for (let i = 0; i < 3; i++) expect(await bounded('ModelInfer', message)).toMatchObject({ id: '' });
   });
 
   test('the token', async () => {

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import sharp from 'sharp';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { loadModel } from '../../lib/models/load.js';
 import { createClassifier } from '../../lib/tasks/classifier.js';
@@ -58,6 +60,49 @@ describe('classify', () => {
     const { images } = body as Images;
     expect(images.map(({ file }) => file)).toEqual(FILES.map((path) => basename(path)));
     expect(images.map(({ results }) => results[0]?.label)).toEqual(FILES.map(digitOf));
+  });
+
+  test('more files than may wait are no reason to refuse: the server is idle', async () => {
+    const { url } = await start({
+      models: { digits: { model: DIGITS_MODEL, maxQueue: 1 } },
+      defaults: { device: 'cpu', threads: 1, maxBatch: 4 },
+    });
+    const files = Array.from({ length: 60 }, (_, i) => HELD_OUT[i % 10] as string);
+    const { status, body } = await answer(fetch(`${url}/v1/classify`, { method: 'POST', body: form(files) }));
+    expect(status).toBe(200);
+    const { images } = body as Images;
+    expect(images.map(({ results }) => results[0]?.label)).toEqual(files.map(digitOf));
+  });
+
+  test('a picture of more pixels than there is patience for is refused before it is decoded', async () => {
+    const limited = { model: DIGITS_MODEL, transform: { maxPixels: 63 } };
+    const { url } = await start({ models: { digits: limited } });
+    const body = readFileSync(FIRST);
+    expect(await answer(fetch(`${url}/v1/classify`, { method: 'POST', body }))).toMatchObject({
+      status: 400,
+      body: { code: 'IMAGE_DECODE', error: expect.stringMatching(/pixel/) },
+    });
+  });
+
+  test('a small file of a huge picture is refused, without an option', async () => {
+    const { url } = await start({ models: { digits: DIGITS_MODEL } });
+    const black = { width: 9000, height: 9000, channels: 3, background: 'black' } as const;
+    const body = await sharp({ create: black }).png().toBuffer();
+    expect(await answer(fetch(`${url}/v1/classify`, { method: 'POST', body }))).toMatchObject({
+      status: 400,
+      body: { code: 'IMAGE_DECODE', error: expect.stringMatching(/pixel/) },
+    });
+  });
+
+  test('a full queue refuses images before their bodies are read', async () => {
+    const { server: full, url } = await start({
+      models: { digits: { model: DIGITS_MODEL, maxQueue: 1, maxDelayMs: 400 } },
+    });
+    const ask = () => fetch(`${url}/v1/classify`, { method: 'POST', body: readFileSync(FIRST) });
+    const waiting = ask();
+    while (full.models.get('digits').batcher.stats().queued === 0) await sleep(2);
+    expect(await answer(ask())).toMatchObject({ status: 429, body: { code: 'QUEUE_FULL' } });
+    expect((await waiting).status).toBe(200);
   });
 
   test('a file that is no image is an error in its place', async () => {

@@ -212,6 +212,10 @@ describe('infer', () => {
     const [stats] = (body as { model_stats: Record<string, number>[] }).model_stats;
     expect(stats?.execution_count).toBeLessThan(stats?.inference_count as number);
     expect(await get('/v2/models/stats')).toMatchObject({ body: { model_stats: [{ name: 'tiny' }] } });
+    // As Triton's tools read it: divided by requests, the time is that of the batches that they were in.
+    const counts = stats?.inference_stats as unknown as Record<string, { count: number }> | undefined;
+    expect(counts?.compute_infer?.count).toBe(counts?.success?.count);
+    expect(counts?.queue?.count).toBe(counts?.success?.count);
   });
 });
 
@@ -315,10 +319,27 @@ describe('repository', () => {
       body: { error: expect.stringContaining('not loaded') },
     });
     expect(await post('/v2/repository/index')).toMatchObject({ body: [{ state: 'UNAVAILABLE' }] });
+    const index = (body: string) =>
+      answer(fetch(`${server.url}/v2/repository/index`, { method: 'POST', body }));
+    expect(await index('{"ready": true}')).toEqual({ status: 200, body: [] });
+    expect(await index('{"ready": false}')).toMatchObject({ body: [{ state: 'UNAVAILABLE' }] });
+    expect(await index('{"ready": 1}')).toMatchObject({ status: 400 });
     expect(await post('/v2/repository/models/tiny/load')).toMatchObject({ status: 200 });
     expect(await answer(server.infer(one))).toMatchObject({ status: 200 });
     expect(await post('/v2/repository/models/other/load')).toMatchObject({ status: 404 });
   });
+
+  test.each(['config', 'file:1/model.safetensors'])(
+    'loading with the parameter %s is refused',
+    async (name) => {
+      const body = JSON.stringify({ parameters: { [name]: 'e30=' } });
+      const response = fetch(`${server.url}/v2/repository/models/tiny/load`, { method: 'POST', body });
+      expect(await answer(response)).toMatchObject({
+        status: 400,
+        body: { code: 'UNSUPPORTED', error: expect.stringContaining(name) },
+      });
+    },
+  );
 
   test('is closed to clients unless enabled', async () => {
     const { url } = await start();

@@ -1,3 +1,4 @@
+import { show } from '../../is.js';
 import { bytesOf } from '../protocol/bytes.js';
 import type { InferRequest, OutputTensor } from '../protocol/infer.js';
 import type { InputTensor } from '../protocol/tensors.js';
@@ -6,12 +7,16 @@ import type { ServedModel } from '../served-model.js';
 
 // gRPC's messages as they come and go, with field names as in the protocol.
 
-interface Parameter {
-  readonly int64_param?: number;
-  readonly uint64_param?: number;
-}
+/** Has one of `bool_param`, `int64_param`, `string_param` and so on. */
+type Parameter = Readonly<Record<string, unknown>>;
 
 type Parameters = Readonly<Record<string, Parameter>>;
+
+/** To load or unload a model. */
+export interface ChangeRequest {
+  readonly model_name: string;
+  readonly parameters: Parameters;
+}
 
 export interface NamedRequest {
   readonly name: string;
@@ -43,6 +48,8 @@ export function readInferRequest(request: ModelInferRequest): InferRequest {
   const inputs = request.inputs.map((input, i): InputTensor => {
     refuseSharedMemory(input.parameters);
     const { name, datatype, shape, contents } = input;
+    if (contents && raw.length > 0)
+      throw badRequest(`${show(name)} has contents, but there are raw_input_contents: send one of them`);
     const typed = datatype === 'UINT8' ? contents?.uint_contents : contents?.fp32_contents;
     return { name, datatype, shape, data: raw[i] ?? typed ?? [] };
   });
@@ -57,14 +64,22 @@ export function readInferRequest(request: ModelInferRequest): InferRequest {
 }
 
 function integer(parameter: Parameter | undefined): number {
-  const value = parameter?.int64_param ?? parameter?.uint64_param ?? 0;
-  if (Number.isSafeInteger(value) && value >= 0) return value;
-  throw badRequest(`Expected a parameter that is an integer of at least 0 but received ${value}`);
+  const value = parameter === undefined ? 0 : (parameter.int64_param ?? parameter.uint64_param);
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
+  throw badRequest(`Expected a parameter that is an integer of at least 0 but received ${show(value)}`);
 }
 
 function refuseSharedMemory(parameters: Parameters): void {
   if (!('shared_memory_region' in parameters)) return;
   throw badRequest('Shared memory is not supported: send tensors in the message');
+}
+
+/** What the values of a request take, as far as they are large. */
+export function tensorBytes({ inputs, raw_input_contents: raw }: ModelInferRequest): number {
+  const typed = inputs.flatMap(({ contents }) => [contents?.fp32_contents, contents?.uint_contents]);
+  // Of a number, in an array of them.
+  const numbers = typed.reduce((sum, values) => sum + 8 * (values?.length ?? 0), 0);
+  return raw.reduce((sum, { length }) => sum + length, numbers);
 }
 
 export function inferResponse(model: ServedModel, id: string, outputs: readonly OutputTensor[]) {

@@ -127,10 +127,14 @@ const statistics = {
     compute_input: field(4, 'StatisticDuration'),
     compute_infer: field(5, 'StatisticDuration'),
     compute_output: field(6, 'StatisticDuration'),
+    cache_hit: field(7, 'StatisticDuration'),
+    cache_miss: field(8, 'StatisticDuration'),
   }),
   InferBatchStatistics: message({
     batch_size: field(1, 'uint64'),
+    compute_input: field(2, 'StatisticDuration'),
     compute_infer: field(3, 'StatisticDuration'),
+    compute_output: field(4, 'StatisticDuration'),
   }),
   ModelStatistics: message({
     name: field(1),

@@ -11,14 +11,23 @@ import {
 import { fromJSON } from '@grpc/proto-loader';
 import type { FastifyBaseLogger } from 'fastify';
 import { bearerCheck, unauthorized } from '../http/auth.js';
+import type { BodyBudget } from '../http/body-budget.js';
 import { httpError } from '../http/errors.js';
 import type { InFlight } from '../http/operations.js';
 import { requestId } from '../http/request-id.js';
 import type { Models } from '../models.js';
 import { infer } from '../protocol/infer.js';
 import { EXTENSIONS, modelConfig, modelMetadata, modelStats } from '../protocol/metadata.js';
+import { refuseLoadParameters } from '../protocol/repository.js';
 import { RequestError } from '../request-error.js';
-import { inferResponse, type ModelInferRequest, type NamedRequest, readInferRequest } from './messages.js';
+import {
+  type ChangeRequest,
+  inferResponse,
+  type ModelInferRequest,
+  type NamedRequest,
+  readInferRequest,
+  tensorBytes,
+} from './messages.js';
 import { SCHEMA } from './schema.js';
 
 export interface GrpcOptions {
@@ -30,6 +39,8 @@ export interface GrpcOptions {
   readonly serverVersion: string;
   /** Bytes of the largest message. */
   readonly limit: number;
+  /** Of the tensors of all requests. */
+  readonly budget: BodyBudget;
   readonly tls: { readonly key: Buffer; readonly cert: Buffer } | undefined;
   readonly onError: (code: string) => void;
   readonly log: FastifyBaseLogger;
@@ -83,7 +94,7 @@ function handlers(options: GrpcOptions): UntypedServiceImplementation {
     ServerLive: unary(options, () => ({ live: true }), false),
     ServerReady: unary(options, () => ({ ready: isOpen() && models.areReady }), false),
     ServerMetadata: answer(() => ({ name: 'resnet-native', version: serverVersion, extensions: EXTENSIONS })),
-    ModelReady: answer(({ name, version }: NamedRequest) => ({ ready: models.get(name, version).isReady })),
+    ModelReady: answer(({ name, version }: NamedRequest) => ({ ready: models.isReady(name, version) })),
     ModelMetadata: answer(({ name, version }: NamedRequest) => modelMetadata(models.get(name, version))),
     ModelConfig: answer(({ name, version }: NamedRequest) => ({
       config: modelConfig(models.get(name, version)),
@@ -93,17 +104,21 @@ function handlers(options: GrpcOptions): UntypedServiceImplementation {
     })),
     ModelInfer: answer((request: ModelInferRequest, { signal, headers }) => {
       const model = models.get(request.model_name, request.model_version);
+      options.budget.hold(signal, tensorBytes(request));
       return model.use(headers, async (onRun) => {
         const outputs = await infer(model, readInferRequest(request), { signal, onRun });
         return inferResponse(model, request.id, outputs);
       });
     }),
-    RepositoryIndex: answer(() => ({ models: models.index() })),
-    RepositoryModelLoad: answer((request: { model_name: string }) =>
-      change(options, () => models.load(request.model_name)),
+    RepositoryIndex: answer(({ ready }: { ready: boolean }) => ({ models: models.index(ready) })),
+    RepositoryModelLoad: answer(({ model_name, parameters }: ChangeRequest) =>
+      change(options, () => {
+        refuseLoadParameters(parameters);
+        return models.load(model_name);
+      }),
     ),
-    RepositoryModelUnload: answer((request: { model_name: string }) =>
-      change(options, () => models.unload(request.model_name)),
+    RepositoryModelUnload: answer(({ model_name }: ChangeRequest) =>
+      change(options, () => models.unload(model_name)),
     ),
   };
 }
@@ -144,6 +159,7 @@ function unary<Request>(options: GrpcOptions, handler: Handler<Request>, guarded
       ended(code);
       callback({ code, details });
     } finally {
+      options.budget.release(controller.signal);
       inFlight.remove();
     }
   };

@@ -1,6 +1,9 @@
 import type { IncomingMessage } from 'node:http';
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify';
+import { AbortError } from '../../errors.js';
 import { RequestError } from '../request-error.js';
+import type { ServedModel } from '../served-model.js';
+import type { BodyBudget } from './body-budget.js';
 import { BodyMemory, discardChunk } from './body-memory.js';
 
 // Of a cache line; that of the widest values that tensors have would do.
@@ -20,7 +23,10 @@ export function headerLength({ headers }: FastifyRequest): string | undefined {
 export class BodyReader {
   readonly #memory = new BodyMemory();
 
-  /** Tells `done` the body, or RequestError 413. */
+  /** @param budget whose `release` is called when a request is over. */
+  constructor(readonly budget: BodyBudget) {}
+
+  /** Tells `done` the body, RequestError 413, or ResNetError `QUEUE_FULL`. */
   read(request: FastifyRequest, payload: IncomingMessage, done: BodyListener): void {
     const { headers } = request;
     const limit = request.routeOptions.bodyLimit as number;
@@ -29,10 +35,22 @@ export class BodyReader {
       done(sizeError(limit));
       return;
     }
+    try {
+      this.budget.checkRoom(length);
+    } catch (error) {
+      skipBody(payload);
+      done(error as Error);
+      return;
+    }
     // What is compressed gets longer.
     const expected = headers['content-encoding'] === undefined ? length : 0;
     const body = new IncomingBody(this.#memory, paddingBefore(Number(headerLength(request))), expected);
-    receive(payload, body, limit, done);
+    const add = (chunk: Buffer) => {
+      if (body.size + chunk.length > limit) throw sizeError(limit);
+      this.budget.hold(request, chunk.length);
+      body.add(chunk);
+    };
+    receive(payload, body, add, done);
   }
 
   /** Takes the memory of a body back, which nothing reads any more. */
@@ -43,9 +61,27 @@ export class BodyReader {
   }
 }
 
+/**
+ * A hook that refuses requests for a model whose queue is full, or that is not there, before their bodies are read, which
+ * are large: under overload most are refused.
+ */
+export function refuseWhenFull(modelOf: (request: FastifyRequest) => ServedModel) {
+  return (request: FastifyRequest, _reply: FastifyReply, done: HookHandlerDoneFunction): void => {
+    let refused: Error | undefined;
+    try {
+      modelOf(request).batcher.checkRoom();
+    } catch (error) {
+      refused = error as Error;
+      skipBody(request.raw);
+    }
+    done(refused);
+  };
+}
+
 /** Lets a body that was refused pass by: its client sends it whatever the answer is. */
 export function skipBody(payload: IncomingMessage): void {
   payload.on('data', discardChunk);
+  payload.resume(); // it may have been read before, in part
 }
 
 /**
@@ -104,7 +140,12 @@ class IncomingBody {
 }
 
 /** By events: reading in any other way joins chunks that wait, which is one more copy. Calls `done` once. */
-function receive(payload: IncomingMessage, body: IncomingBody, limit: number, done: BodyListener): void {
+function receive(
+  payload: IncomingMessage,
+  body: IncomingBody,
+  add: (chunk: Buffer) => void,
+  done: BodyListener,
+): void {
   let isDone = false;
   const fail = (error: Error) => {
     if (isDone) return;
@@ -112,33 +153,39 @@ function receive(payload: IncomingMessage, body: IncomingBody, limit: number, do
     body.drop();
     done(error);
   };
+  // Thrown from a listener, it would end the process.
+  const orFail = <T>(work: () => T): T | undefined => {
+    try {
+      return work();
+    } catch (error) {
+      fail(error as Error);
+      return undefined;
+    }
+  };
   payload.on('data', (chunk: Buffer) => {
     if (isDone) discardChunk(chunk);
-    else if (body.size + chunk.length > limit) fail(sizeError(limit));
-    else body.add(chunk);
+    else orFail(() => add(chunk));
   });
   payload.on('end', () => {
-    if (isDone) return;
-    let whole: Buffer;
-    try {
-      whole = body.whole();
-    } catch (error) {
-      fail(error as Error); // no memory: thrown from here, it would end the process
-      return;
-    }
+    const whole = isDone ? undefined : orFail(() => body.whole());
+    if (!whole) return;
     isDone = true;
     done(null, whole);
   });
-  payload.on('error', fail);
-  payload.on('close', () => {
-    if (!isDone) fail(new Error('The client left before the body was complete'));
-  });
+  payload.on('error', (error: NodeJS.ErrnoException) =>
+    fail(error.code === 'ECONNRESET' ? clientLeft() : error),
+  );
+  payload.on('close', () => fail(clientLeft()));
   payload.resume(); // what decompresses it comes paused
 }
 
 /** So that tensors which begin `start` bytes behind it are aligned; what is no such place is found out later. */
 function paddingBefore(start: number): number {
   return Number.isSafeInteger(start) && start >= 0 ? (ALIGNMENT - (start % ALIGNMENT)) % ALIGNMENT : 0;
+}
+
+function clientLeft(): AbortError {
+  return new AbortError(new Error('The client left before the body was complete'));
 }
 
 function sizeError(limit: number): RequestError {

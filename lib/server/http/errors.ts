@@ -14,7 +14,7 @@ export interface HttpError extends ErrorBody {
 }
 
 /** The client closed the request: nobody reads the answer, but logs and metrics have it. */
-const CLIENT_CLOSED = 499;
+export const CLIENT_CLOSED = 499;
 const RETRY_AFTER_S = 1;
 
 const STATUS: Partial<Record<ErrorCode, number>> = {
@@ -42,7 +42,7 @@ export function httpError(error: unknown): HttpError {
   const { statusCode = 500, message } = error as Partial<FastifyError>;
   if (statusCode >= 500)
     return { status: 500, error: 'The server failed; its log says why', code: 'INTERNAL' };
-  const code = statusCode === 413 ? 'TOO_LARGE' : 'INVALID_ARGUMENT';
+  const code = statusCode === 413 || statusCode === 414 ? 'TOO_LARGE' : 'INVALID_ARGUMENT';
   return { status: statusCode, error: message ?? STATUS_CODES[statusCode] ?? 'Refused', code };
 }
 
@@ -63,9 +63,11 @@ export function answerErrors(app: FastifyInstance, onError: (error: HttpError) =
   );
 }
 
-function sendError(reply: FastifyReply, { status, error, code }: HttpError): FastifyReply {
+export function sendError(reply: FastifyReply, { status, error, code }: HttpError): FastifyReply {
   if (status === 429 || status === 503) reply.header('retry-after', RETRY_AFTER_S);
   // What is left of a body that was refused would be taken for the next request.
   if (status === 413 || code === 'DRAINING') reply.header('connection', 'close');
+  // But under overload it passes by. Cut off in the middle of it, a client might not even see this answer.
+  if (status === 429) reply.removeHeader('connection');
   return reply.code(status).send({ error, code } satisfies ErrorBody);
 }

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import multipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { show } from '../../is.js';
@@ -8,9 +9,15 @@ import { runImages } from '../image-batch.js';
 import type { Models } from '../models.js';
 import { badRequest } from '../request-error.js';
 import type { ServedModel } from '../served-model.js';
+import { type BodyReader, refuseWhenFull } from './body.js';
 import { clientGone } from './client-gone.js';
 import { CLASSIFY_QUERY, EMBED_QUERY } from './openapi.js';
 import { readUploads, type Upload } from './uploads.js';
+
+export interface ImageOptions {
+  readonly models: Models;
+  readonly bodies: BodyReader;
+}
 
 interface ClassifyQuery {
   readonly model?: string;
@@ -27,16 +34,19 @@ type Rows = Extract<ImageOutcome, { rows: unknown }>['rows'];
 const MAX_FILES = 1024;
 
 /** `POST /v1/classify` and `/v1/embed`: image files in, JSON out. And `GET /v1/models`. */
-export async function imageRoutes(app: FastifyInstance, { models }: { models: Models }): Promise<void> {
+export async function imageRoutes(app: FastifyInstance, { models, bodies }: ImageOptions): Promise<void> {
   app.removeAllContentTypeParsers();
   await app.register(multipart, { limits: { files: MAX_FILES, fields: 16, parts: MAX_FILES + 16 } });
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  app.addContentTypeParser('*', (request: FastifyRequest, payload: IncomingMessage, done) =>
+    bodies.read(request, payload, done),
+  );
+  const onRequest = refuseWhenFull(({ query }) => models.choose((query as ClassifyQuery).model));
 
   app.get('/v1/models', () => ({ models: models.list().map(describe) }));
 
   app.post<{ Querystring: ClassifyQuery }>(
     '/v1/classify',
-    { schema: { querystring: CLASSIFY_QUERY } },
+    { onRequest, schema: { querystring: CLASSIFY_QUERY } },
     (request, reply) => {
       const model = models.choose(request.query.model);
       if (!model.session.outputs.includes('logits')) throw badRequest(`${model.name} has no output "logits"`);
@@ -44,13 +54,13 @@ export async function imageRoutes(app: FastifyInstance, { models }: { models: Mo
       const classify = ({ logits }: Rows) => ({
         results: predictionsOf((logits as Tensor<Float32Array>).data, model.labels, top),
       });
-      return answer(request, reply, model, classify);
+      return answer(request, reply, model, bodies, classify);
     },
   );
 
   app.post<{ Querystring: EmbedQuery }>(
     '/v1/embed',
-    { schema: { querystring: EMBED_QUERY } },
+    { onRequest, schema: { querystring: EMBED_QUERY } },
     (request, reply) => {
       const model = models.choose(request.query.model);
       const output = embeddingOf(model, request.query.output);
@@ -60,7 +70,7 @@ export async function imageRoutes(app: FastifyInstance, { models }: { models: Mo
         const pooled = shape.slice(1).every((size) => size === 1);
         return { output, shape: pooled ? shape.slice(0, 1) : shape, embedding: Array.from(data) };
       };
-      return answer(request, reply, model, embed);
+      return answer(request, reply, model, bodies, embed);
     },
   );
 }
@@ -69,11 +79,12 @@ function answer(
   request: FastifyRequest,
   reply: FastifyReply,
   model: ServedModel,
+  { budget }: BodyReader,
   resultOf: (rows: Rows) => object,
 ): Promise<object> {
   return model.use(request.headers, async (onRun) => {
     const signal = clientGone(reply);
-    const uploads = await readUploads(request, request.routeOptions.bodyLimit as number);
+    const uploads = await readUploads(request, budget);
     const outcomes = await runImages(
       model,
       uploads.map(({ bytes }) => bytes),

@@ -1,7 +1,9 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Metrics } from '../metrics.js';
-import { RequestError } from '../request-error.js';
+import { badRequest, RequestError } from '../request-error.js';
 import { bearerCheck, unauthorized } from './auth.js';
+import type { BodyBudget } from './body-budget.js';
+import { CLIENT_CLOSED } from './errors.js';
 
 /** What requests in general are held to. */
 export interface Gate {
@@ -13,6 +15,8 @@ export interface Gate {
   /** Paths that need no token. */
   readonly open: (path: string) => boolean;
   readonly metrics: Metrics;
+  /** Of the bodies of requests. */
+  readonly budget: BodyBudget;
 }
 
 /** Requests that came and are not answered. */
@@ -53,16 +57,31 @@ export function watchRequests(app: FastifyInstance, gate: Gate, inFlight: InFlig
     if (isHealth(path)) return done();
     if (!gate.isOpen()) return done(new RequestError(503, 'DRAINING', 'The server is shutting down'));
     inFlight.add();
-    reply.raw.once('close', () => inFlight.remove());
+    reply.raw.once('close', () => {
+      inFlight.remove();
+      gate.budget.release(request);
+      if (!reply.raw.writableFinished) clientLeft(request, reply, gate.metrics);
+    });
+    if (request.headers.host === undefined && request.raw.httpVersion === '1.1')
+      return done(badRequest('Expected the header Host'));
     if (gate.open(path) || isRight(request.headers.authorization)) return done();
     reply.header('www-authenticate', 'Bearer');
     done(unauthorized());
   });
   app.addHook('onResponse', (request, reply, done) => {
-    const route = request.routeOptions.url ?? 'none';
-    gate.metrics.request(route, request.method, reply.statusCode, reply.elapsedTime);
+    gate.metrics.request(routeOf(request), request.method, reply.statusCode, reply.elapsedTime);
     done();
   });
+}
+
+/** Fastify says nothing of requests whose answer nobody waited for. */
+function clientLeft(request: FastifyRequest, { elapsedTime, log }: FastifyReply, metrics: Metrics): void {
+  metrics.request(routeOf(request), request.method, CLIENT_CLOSED, elapsedTime);
+  log.info({ res: { statusCode: CLIENT_CLOSED }, responseTime: elapsedTime }, 'the client left');
+}
+
+function routeOf({ routeOptions }: FastifyRequest): string {
+  return routeOptions.url ?? 'none';
 }
 
 /** Health checks and Prometheus' metrics. */

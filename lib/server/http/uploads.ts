@@ -1,6 +1,9 @@
 import type { MultipartFile } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
+import { AbortError, ResNetError } from '../../errors.js';
 import { badRequest, RequestError } from '../request-error.js';
+import { skipBody } from './body.js';
+import type { BodyBudget } from './body-budget.js';
 
 /** An image as a client sent it. */
 export interface Upload {
@@ -11,12 +14,12 @@ export interface Upload {
 
 /**
  * The images of a request: the files of a form (multipart/form-data), or the body itself.
- * @param limit of all bytes together.
- * @throws RequestError 400, 413.
+ * @param budget counts the bytes of forms; those of bodies are counted already.
+ * @throws RequestError 400, 413; ResNetError `QUEUE_FULL`; AbortError.
  */
-export async function readUploads(request: FastifyRequest, limit: number): Promise<Upload[]> {
+export async function readUploads(request: FastifyRequest, budget: BodyBudget): Promise<Upload[]> {
   const uploads = request.isMultipart()
-    ? await readForm(request, limit).catch(refuseForm)
+    ? await readForm(request, budget).catch((error) => refuseForm(request, error))
     : readBody(request.body);
   if (uploads.length === 0) throw badRequest('Expected an image, as the body or as files of a form');
   return uploads;
@@ -26,33 +29,36 @@ function readBody(body: unknown): Upload[] {
   return Buffer.isBuffer(body) && body.length > 0 ? [{ file: null, bytes: body }] : [];
 }
 
-async function readForm(request: FastifyRequest, limit: number): Promise<Upload[]> {
+async function readForm(request: FastifyRequest, budget: BodyBudget): Promise<Upload[]> {
+  const limit = request.routeOptions.bodyLimit as number;
   const uploads: Upload[] = [];
   let left = limit;
+  const take = ({ length }: Buffer) => {
+    left -= length;
+    if (left < 0) throw new RequestError(413, 'TOO_LARGE', `The files have more than ${limit} bytes in all`);
+    budget.hold(request, length);
+  };
   // The parser cuts longer files off without a word: one byte more is what tells.
   for await (const part of request.parts({ limits: { fileSize: limit + 1 } })) {
     if (part.type !== 'file') continue;
-    const bytes = await readFile(part, left, limit);
-    left -= bytes.length;
-    uploads.push({ file: part.filename, bytes });
+    uploads.push({ file: part.filename, bytes: await readFile(part, take) });
   }
   return uploads;
 }
 
-async function readFile({ file }: MultipartFile, left: number, limit: number): Promise<Buffer> {
+async function readFile({ file }: MultipartFile, take: (chunk: Buffer) => void): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  let size = 0;
   for await (const chunk of file as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > left)
-      throw new RequestError(413, 'TOO_LARGE', `The files have more than ${limit} bytes in all`);
+    take(chunk);
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks, size);
+  return Buffer.concat(chunks);
 }
 
 /** The parser's own errors about forms that are cut off or malformed say nothing of a status. */
-function refuseForm(error: Error): never {
-  if ('statusCode' in error) throw error;
+function refuseForm({ raw }: FastifyRequest, error: Error): never {
+  if (raw.destroyed && !raw.complete) throw new AbortError(error);
+  skipBody(raw);
+  if ('statusCode' in error || error instanceof ResNetError) throw error;
   throw badRequest(`The form cannot be read: ${error.message}`);
 }

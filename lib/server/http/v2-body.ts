@@ -35,6 +35,22 @@ export function parseInferBody(body: Buffer, headerLength: string | undefined): 
   };
 }
 
+/** Whether a request for the index wants only what is ready. @throws RequestError 400. */
+export function readIndexBody(body: unknown): boolean {
+  const { ready = false } = readOptionalJson(body);
+  if (typeof ready === 'boolean') return ready;
+  throw unexpected('true or false', 'ready', ready);
+}
+
+/** The parameters of a request to load a model. @throws RequestError 400. */
+export function readLoadBody(body: unknown): object {
+  return optionalFields(readOptionalJson(body).parameters, 'parameters');
+}
+
+function readOptionalJson(body: unknown): Fields {
+  return Buffer.isBuffer(body) && body.length > 0 ? readJson(body) : {};
+}
+
 function readLength(header: string, available: number): number {
   const length = /^\d{1,15}$/.test(header) ? Number(header) : Number.NaN;
   if (length <= available) return length;

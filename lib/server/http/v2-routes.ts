@@ -1,16 +1,18 @@
 import type { IncomingMessage } from 'node:http';
-import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Models } from '../models.js';
 import { infer } from '../protocol/infer.js';
 import { EXTENSIONS, modelConfig, modelMetadata, modelStats } from '../protocol/metadata.js';
+import { refuseLoadParameters } from '../protocol/repository.js';
 import { badRequest, RequestError } from '../request-error.js';
-import { BodyReader, headerLength, skipBody } from './body.js';
+import { type BodyReader, headerLength, refuseWhenFull } from './body.js';
 import { clientGone } from './client-gone.js';
-import { parseInferBody } from './v2-body.js';
+import { parseInferBody, readIndexBody, readLoadBody } from './v2-body.js';
 import { sendOutputs } from './v2-reply.js';
 
 export interface V2Options {
   readonly models: Models;
+  readonly bodies: BodyReader;
   readonly serverVersion: string;
   /** Whether clients may load and unload models. */
   readonly repository: boolean;
@@ -20,10 +22,9 @@ type NamedRequest = FastifyRequest<{ Params: { model: string; version?: string }
 
 /** The Open Inference Protocol, version 2. */
 export async function v2Routes(app: FastifyInstance, options: V2Options): Promise<void> {
-  const { models, serverVersion } = options;
+  const { models, bodies, serverVersion } = options;
   // Bodies are taken as they are: clients send JSON with bytes behind it, under any content type or none.
   app.removeAllContentTypeParsers();
-  const bodies = new BodyReader();
   app.addContentTypeParser('*', (request: FastifyRequest, payload: IncomingMessage, done) =>
     bodies.read(request, payload, done),
   );
@@ -39,16 +40,7 @@ export async function v2Routes(app: FastifyInstance, options: V2Options): Promis
       const { name, isReady } = named(request);
       return reply.code(isReady ? 200 : 503).send({ name, ready: isReady });
     });
-    // Before the body is read, which is large: under overload most are refused.
-    const onRequest = (request: FastifyRequest, _reply: FastifyReply, done: HookHandlerDoneFunction) => {
-      try {
-        named(request as NamedRequest).batcher.checkRoom();
-      } catch (error) {
-        skipBody(request.raw);
-        return done(error as Error);
-      }
-      done();
-    };
+    const onRequest = refuseWhenFull((request) => named(request as NamedRequest));
     app.post(`${path}/infer`, { onRequest }, (request: NamedRequest, reply) => {
       const model = named(request);
       return model.use(request.headers, async (onRun) => {
@@ -67,17 +59,21 @@ export async function v2Routes(app: FastifyInstance, options: V2Options): Promis
 }
 
 function repositoryRoutes(app: FastifyInstance, { models, repository }: V2Options): void {
-  app.post('/v2/repository/index', () => models.index());
+  app.post('/v2/repository/index', ({ body }) => models.index(readIndexBody(body)));
   const changes = {
-    load: (name: string) => models.load(name),
+    load: (name: string, body: unknown) => {
+      refuseLoadParameters(readLoadBody(body));
+      return models.load(name);
+    },
+    // With Triton a client may say whether the models that others are made of go too: here there are none.
     unload: (name: string) => models.unload(name),
   };
   for (const [change, apply] of Object.entries(changes)) {
-    app.post(`/v2/repository/models/:model/${change}`, async ({ params }: NamedRequest) => {
+    app.post(`/v2/repository/models/:model/${change}`, async ({ params, body }: NamedRequest) => {
       if (!repository) {
         throw new RequestError(403, 'UNSUPPORTED', `This server does not let clients ${change} models`);
       }
-      await apply(params.model);
+      await apply(params.model, body);
       return {};
     });
   }

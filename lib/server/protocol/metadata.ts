@@ -95,11 +95,12 @@ interface Duration {
 }
 
 const duration = (count: number, ms: number): Duration => ({ count, ns: Math.round(ms * 1e6) });
+const NO_TIME = duration(0, 0);
 const ofTiming = ({ count, totalMs }: Timing) => duration(count, totalMs);
 
 /** Triton's statistics of a model since it was loaded. */
 export function modelStats({ name, version, requests, batcher }: ServedModel) {
-  const { queueTime, computeTime, rows, batches, batchSizes } = batcher.stats();
+  const { queueTime, requestComputeTime, rows, batches, batchSizes } = batcher.stats();
   return {
     name,
     version,
@@ -110,12 +111,20 @@ export function modelStats({ name, version, requests, batcher }: ServedModel) {
       success: duration(requests.succeeded, requests.succeededMs),
       fail: duration(requests.failed, requests.failedMs),
       queue: ofTiming(queueTime),
-      compute_input: duration(0, 0),
-      compute_infer: ofTiming(computeTime),
-      compute_output: duration(0, 0),
+      compute_input: NO_TIME,
+      // As Triton counts it: the time of a batch for each of its requests.
+      compute_infer: ofTiming(requestComputeTime),
+      compute_output: NO_TIME,
+      cache_hit: NO_TIME,
+      cache_miss: NO_TIME,
     },
     batch_stats: [...batchSizes]
       .sort(([a], [b]) => a - b)
-      .map(([batch_size, timing]) => ({ batch_size, compute_infer: ofTiming(timing) })),
+      .map(([batch_size, timing]) => ({
+        batch_size,
+        compute_input: NO_TIME,
+        compute_infer: ofTiming(timing),
+        compute_output: NO_TIME,
+      })),
   };
 }
