@@ -234,11 +234,11 @@ describe.each(BODIES)('half of a body with %s', (_name, path, headers, body) => 
     const { url } = await start({ bodyLimit: 60_000, bodyMemory: 100_000 });
     const filled = headOf(path, 59_000, headers) + body + ' '.repeat(40_000);
     const clients = [0, 1, 2].map(() => open(url));
-    for (const { socket } of clients) {
-      socket.write(filled);
-      await sleep(30);
-    }
-    const refused = clients.filter(({ received }) => received().startsWith('HTTP/1.1 429 '));
+    for (const { socket } of clients) socket.write(filled);
+    const refusals = () => clients.filter(({ received }) => received().startsWith('HTTP/1.1 429 '));
+    while (refusals().length === 0) await sleep(2);
+    await sleep(50);
+    const refused = refusals();
     expect(refused).toHaveLength(1);
     expect(refused[0]?.received()).toMatch(/retry-after: 1[\s\S]*"code":"QUEUE_FULL"/);
     // The rest of what was refused passes by, and the connection goes on.
