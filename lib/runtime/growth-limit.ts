@@ -1,65 +1,63 @@
-// So many batches tell what a size costs: the best of them, because other work on the machine only ever adds.
-const SAMPLES = 3;
-// By so much an image has to be cheaper in a larger batch to be worth the wait.
-const WORTH = 0.97;
-// After so many batches each size is tried once more: the machine may have got other work, or be rid of it.
-const BATCHES_BETWEEN_TRIALS = 100;
+import { type Line, LineFit } from './line-fit.js';
+
+// A batch costs something whatever is in it. It need not grow where that is so small a share of what its images cost.
+const FIXED_SHARE = 0.15;
+// What a batch counts, of what the next one does: the machine may get other work, or be rid of it.
+const DECAY = 0.98;
+// A run that took so many times what was expected was held up, and counts as one that took no more.
+const MAX_EXCESS = 2;
+// So many batches take all that waits: nothing is known yet, and the first runs of a process are slow.
+const FIRST_BATCHES = 20;
 
 /**
- * How large batches are let grow: to the smallest size at which an image costs nearly as little as in any larger one.
- * Beyond, a batch makes its requests wait longer and nothing faster. Learns from the batches that run: under load, the
- * halvings of the largest are tried in turn, a few times each, down to the first that costs more.
+ * How large batches are let grow: beyond, a batch makes its requests wait longer and its images hardly cheaper. Learns
+ * from the batches that run: one of n images is taken to cost fixed + n * each, so that an image costs each + fixed / n,
+ * and the line through those costs over 1 / n gives both.
  */
 export class GrowthLimit {
-  /** 1, 2, 4, … and the largest batch. */
-  readonly #sizes: readonly number[];
-  /** For each size, milliseconds an image of its last batches. */
-  readonly #costs: readonly number[][];
+  #costs = new LineFit(DECAY);
   #batches = 0;
+  #limit: number;
 
-  constructor(maxBatch: number) {
-    const doublings = Array.from({ length: Math.ceil(Math.log2(maxBatch)) }, (_, i) => 2 ** i);
-    this.#sizes = [...doublings, maxBatch];
-    this.#costs = this.#sizes.map(() => []);
+  constructor(private readonly maxBatch: number) {
+    this.#limit = maxBatch;
   }
 
   /** How many of the images that wait to run together. */
   rows(waiting: number): number {
-    for (let samples = 1; samples <= SAMPLES; samples++) {
-      const { size, isKnown } = this.#smallestWorth(waiting, samples);
-      if (!isKnown || samples === SAMPLES) return size;
-    }
-    return waiting;
-  }
-
-  /** From the largest down as long as an image costs no more; to a size of which there are fewer samples than that. */
-  #smallestWorth(waiting: number, samples: number): { size: number; isKnown: boolean } {
-    const largest = this.#indexOf(waiting);
-    let worth = waiting;
-    let best = Number.POSITIVE_INFINITY;
-    for (let i = largest; i >= 0; i--) {
-      const costs = this.#costs[i] as number[];
-      // The largest is all that waits, which may lie between two sizes.
-      const size = i === largest ? waiting : (this.#sizes[i] as number);
-      if (costs.length < samples) return { size, isKnown: false };
-      const cost = Math.min(...costs);
-      best = Math.min(best, cost);
-      if (cost * WORTH > best) break;
-      worth = size;
-    }
-    return { size: worth, isKnown: true };
+    return Math.min(waiting, this.#limit);
   }
 
   /** What a batch took. */
   add(rows: number, ms: number): void {
-    this.#costs[this.#indexOf(rows)]?.push(ms / rows);
-    for (const costs of this.#costs) if (costs.length > SAMPLES) costs.shift();
-    if (++this.#batches % BATCHES_BETWEEN_TRIALS === 0) for (const costs of this.#costs) costs.shift();
+    this.#learn(1 / rows, ms / rows);
+    if (++this.#batches < FIRST_BATCHES) return;
+    const line = this.#costs.line();
+    this.#limit = line ? this.#towards(enoughFor(line)) : this.#another();
   }
 
-  #indexOf(rows: number): number {
-    return this.#sizes.findLastIndex((size) => size <= rows);
+  #learn(x: number, cost: number): void {
+    const expected = Math.max(this.#costs.at(x) ?? 0, 0);
+    const most = expected > 0 ? MAX_EXCESS * expected : cost;
+    // What was expected came of runs that were held up: other work only ever adds.
+    if (cost < expected / MAX_EXCESS) this.#costs = new LineFit(DECAY);
+    this.#costs.add(x, Math.min(cost, most));
   }
+
+  /** By halves and doubles: what the line says far from the sizes that ran is a guess. */
+  #towards(enough: number): number {
+    return Math.ceil(Math.min(Math.max(enough, this.#limit / 2), 2 * this.#limit, this.maxBatch));
+  }
+
+  /** All sizes in turn: batches of one size tell nothing of others. */
+  #another(): number {
+    return this.#limit > 1 ? Math.ceil(this.#limit / 2) : this.maxBatch;
+  }
+}
+
+/** The smallest batch of which the fixed part is a small one. */
+function enoughFor({ intercept: each, slope: fixed }: Line): number {
+  return each > 0 ? fixed / (FIXED_SHARE * each) : Number.POSITIVE_INFINITY;
 }
 
 // Image sizes are the clients' choice: so many are remembered.

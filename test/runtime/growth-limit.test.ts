@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { seededRandom } from '../../lib/bench/random.js';
 import { Batcher } from '../../lib/runtime/batcher.js';
 import { GrowthLimit, GrowthLimits } from '../../lib/runtime/growth-limit.js';
 import type { Tensor } from '../../lib/tensor.js';
@@ -13,6 +14,10 @@ function learn(limit: GrowthLimit, waiting: number, ms: (rows: number) => number
   });
 }
 
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
 test('a request of more images than the limit runs alone', async () => {
   const session = new FakeSession(4);
   session.onRun = (run) => setTimeout(() => run.finish(), 1);
@@ -24,46 +29,80 @@ test('a request of more images than the limit runs alone', async () => {
   }
 });
 
+const gpu = (rows: number) => 5 + 0.1 * rows;
+const cpu = (rows: number) => 5 + 10 * rows;
+
+/** Milliseconds that differ from `ms` by up to `share`. */
+function noisy(ms: (rows: number) => number, share: number): (rows: number) => number {
+  const random = seededRandom(1);
+  return (rows) => ms(rows) * (1 + share * (2 * random() - 1));
+}
+
 describe('GrowthLimit', () => {
+  test('takes all that waits before it knows anything', () => {
+    const limit = new GrowthLimit(32);
+    expect(learn(limit, 30, cpu, 10)).toEqual(new Array(10).fill(30));
+    expect(learn(limit, 3, cpu, 10)).toEqual(new Array(10).fill(3));
+  });
+
   test('takes all that waits as long as larger batches are cheaper for each image', () => {
     const limit = new GrowthLimit(32);
-    const gpu = (rows: number) => 5 + 0.1 * rows;
-    learn(limit, 32, gpu, 20);
+    learn(limit, 32, gpu, 100);
     expect(limit.rows(32)).toBe(32);
     expect(limit.rows(13)).toBe(13);
   });
 
-  test('stops where an image gets no cheaper', () => {
+  test('stops where an image gets hardly cheaper', () => {
     const limit = new GrowthLimit(32);
-    // From 4 on, twice the images take twice the time.
-    const cpu = (rows: number) => 10 * Math.max(rows, 2.5);
-    learn(limit, 32, cpu, 20);
+    learn(limit, 32, cpu, 50);
+    // 5 ms are 15% of the 33 that 3.3 images take.
     expect(limit.rows(32)).toBe(4);
-    // Fewer than the limit run together as they are, once a smaller size was tried.
-    learn(limit, 3, cpu, 3);
     expect(limit.rows(3)).toBe(3);
-    expect(learn(limit, 32, cpu, 50)).toEqual(new Array(50).fill(4));
   });
 
-  test('tries the halvings in turn, the largest first, down to the first that costs more', () => {
-    const limit = new GrowthLimit(16);
-    const sizes = learn(limit, 16, (rows) => 10 * Math.max(rows, 2.5), 15);
-    expect(sizes).toEqual([16, 8, 4, 2, 16, 8, 4, 2, 16, 8, 4, 2, 4, 4, 4]);
+  test.each([
+    ['one that is not busy before 10 images', (rows: number) => Math.max(10, rows)],
+    ['one that is not busy before 3', (rows: number) => 10 * Math.max(rows, 2.5)],
+    ['one that has nothing to gain', (rows: number) => 10 * rows],
+    ['one whose caches are too small for 16', (rows: number) => (rows < 16 ? 4 + 8 * rows : 10 * rows)],
+    ['a GPU', gpu],
+    ['a CPU', cpu],
+  ])('a machine under load does most of what it can: %s', (_, ms) => {
+    for (const share of [0, 0.2]) {
+      const limit = new GrowthLimit(32);
+      const sizes = learn(limit, 32, noisy(ms, share), 500).slice(30);
+      const rate = (rows: number) => rows / ms(rows);
+      const best = Math.max(...Array.from({ length: 32 }, (_, i) => rate(i + 1)));
+      const [images, took] = [sum(sizes), sum(sizes.map(ms))];
+      expect(images / took).toBeGreaterThan(0.8 * best);
+    }
   });
 
-  test('a single slow run decides nothing', () => {
-    const limit = new GrowthLimit(8);
-    let run = 0;
-    learn(limit, 8, (rows) => (run++ === 1 ? 1000 : 5 + rows), 12);
-    expect(limit.rows(8)).toBe(8);
+  test('a single slow run decides nothing for long', () => {
+    for (const slow of [0, 1, 3, 10, 40]) {
+      const limit = new GrowthLimit(8);
+      let run = 0;
+      const sizes = learn(limit, 8, (rows) => (run++ === slow ? 1000 : gpu(rows)), 300);
+      expect(sizes.slice(-50).filter((rows) => rows === 8).length).toBeGreaterThan(45);
+    }
   });
 
   test('follows a machine that changes', () => {
     const limit = new GrowthLimit(8);
-    learn(limit, 8, (rows) => 10 * rows, 30);
+    learn(limit, 8, (rows) => 10 * rows, 60);
     expect(limit.rows(8)).toBe(1);
-    learn(limit, 8, (rows) => 20 + rows, 600);
+    learn(limit, 8, gpu, 200);
     expect(limit.rows(8)).toBe(8);
+    learn(limit, 8, (rows) => 10 * rows, 300);
+    expect(limit.rows(8)).toBe(1);
+  });
+
+  test('single images, however many, do not keep it from growing', () => {
+    for (const images of [1, 2, 3, 100, 1001]) {
+      const limit = new GrowthLimit(32);
+      learn(limit, 1, gpu, images);
+      expect(learn(limit, 32, gpu, 20).at(-1)).toBe(32);
+    }
   });
 
   test.each([1, 2, 3, 7, 12, 48])('never gives nothing or more than waits, up to %i', (maxBatch) => {
@@ -71,6 +110,7 @@ describe('GrowthLimit', () => {
     for (let i = 0; i < 300; i++) {
       const waiting = 1 + (i % maxBatch);
       const rows = limit.rows(waiting);
+      expect(Number.isInteger(rows)).toBe(true);
       expect(rows).toBeGreaterThanOrEqual(1);
       expect(rows).toBeLessThanOrEqual(waiting);
       limit.add(rows, 3 + ((rows * 7) % 5));
