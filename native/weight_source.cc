@@ -1,6 +1,32 @@
 #include "native/weight_source.h"
 
+#include <cstring>
+
+#include "native/half.h"
+
 namespace resnet_native {
+namespace {
+
+float FromInt8(int8_t value) { return value; }
+
+// `from` may be the end of `to`: bytes may alias anything, and each value is read before its place is
+// written.
+template <class Narrow, float (*kWiden)(Narrow)>
+void WidenEach(const char* from, float* to, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    Narrow value;
+    std::memcpy(&value, from + i * sizeof value, sizeof value);
+    to[i] = kWiden(value);
+  }
+}
+
+void Widen(DType dtype, const char* from, float* to, size_t count) {
+  if (dtype == DType::kInt8) WidenEach<int8_t, FromInt8>(from, to, count);
+  if (dtype == DType::kFloat16) WidenEach<uint16_t, FromFloat16>(from, to, count);
+  if (dtype == DType::kBfloat16) WidenEach<uint16_t, FromBfloat16>(from, to, count);
+}
+
+}  // namespace
 
 WeightSource WeightSource::InMemory(std::shared_ptr<const void> owner, const void* data, DType dtype,
                                     size_t size) {
@@ -19,21 +45,20 @@ WeightSource WeightSource::InFile(std::shared_ptr<const WeightsFile> file, uint6
 }
 
 Weight WeightSource::Read(size_t first, size_t count) const {
-  const bool is_int8 = dtype_ == DType::kInt8;
-  if (!file_ && !is_int8) return {owner_, static_cast<const float*>(data_) + first, count};
+  if (!file_ && dtype_ == DType::kFloat32) return {owner_, static_cast<const float*>(data_) + first, count};
 
   const auto values = std::make_shared_for_overwrite<float[]>(count);
-  const auto* bytes = static_cast<const int8_t*>(data_);
+  const size_t element = static_cast<size_t>(ElementBytes(dtype_));
+  const char* narrow = static_cast<const char*>(data_);
   if (!file_) {
-    bytes += first;
+    narrow += first * element;
   } else {
-    // int8 goes to the end of its place, from where it is widened forwards.
-    char* to = reinterpret_cast<char*>(values.get()) + (is_int8 ? count * (sizeof(float) - 1) : 0);
-    const size_t element = ElementBytes(dtype_);
+    // Narrow values go to the end of their place, from where they are widened forwards.
+    char* to = reinterpret_cast<char*>(values.get()) + count * (sizeof(float) - element);
     file_->Read(position_ + first * element, to, count * element);
-    bytes = reinterpret_cast<const int8_t*>(to);
+    narrow = to;
   }
-  for (size_t i = 0; is_int8 && i < count; ++i) values[i] = bytes[i];
+  Widen(dtype_, narrow, values.get(), count);
   return {values, values.get(), count};
 }
 

@@ -8,9 +8,9 @@
 
 namespace resnet_native {
 
-// A parameter where it was found: float32 or int8 values, in memory or still in the file that they were
-// loaded from. Whoever packs weights reads them a part at a time, so that no network is ever held twice.
-// Thread-safe; copies share what they refer to.
+// A parameter where it was found: float32 or int8 values in memory, or these and halves still in the file
+// that they were loaded from. Whoever packs weights reads them a part at a time, so that no network is ever
+// held twice. Thread-safe; copies share what they refer to.
 class WeightSource {
  public:
   WeightSource() = default;  // empty
@@ -18,7 +18,7 @@ class WeightSource {
 
   // `size` values of float32 or int8 that `owner` keeps alive.
   static WeightSource InMemory(std::shared_ptr<const void> owner, const void* data, DType dtype, size_t size);
-  // The same in a file, from a byte on.
+  // The same, or float16 or bfloat16, in a file from a byte on.
   static WeightSource InFile(std::shared_ptr<const WeightsFile> file, uint64_t position, DType dtype,
                              size_t size);
 

@@ -8,7 +8,7 @@ export interface ParameterValues {
   readonly stored?: StoredValues | undefined;
 }
 
-/** Values in a file, as they would be in memory: native code reads them itself, part by part, when it packs them. */
+/** Values in a file: native code reads them itself, part by part, when it packs them. */
 export interface StoredValues {
   readonly file: {
     readonly path: string;
@@ -19,8 +19,9 @@ export interface StoredValues {
     readonly modifiedNs: bigint;
   };
   readonly position: number;
-  readonly dtype: ParameterDType;
-  /** Reads them into memory, anew each time. */
+  /** What the file has them in. */
+  readonly dtype: FileDType;
+  /** Reads them into memory, anew each time, halves widened. */
   read(): StoredData;
 }
 
@@ -32,6 +33,9 @@ export function readValues(parameter: ParameterValues): Float32Array | Int8Array
 }
 
 export type ParameterDType = 'float32' | 'int8';
+
+/** What native code reads from a file. */
+export type FileDType = ParameterDType | 'float16' | 'bfloat16';
 
 /**
  * The shape that the graph expects of every tensor it names, by state-dict key, in the graph's order. Two nodes may

@@ -1,5 +1,5 @@
 import { ResNetError } from '../errors.js';
-import type { StoredValues } from '../graph/parameters.js';
+import type { ParameterDType, StoredValues } from '../graph/parameters.js';
 import { checkOptions, invalid } from '../is.js';
 import { copyOf, toFloat32, toInt64 } from './convert.js';
 import { readForModel, withWeightsFile } from './read.js';
@@ -99,7 +99,7 @@ function fill(model: LoadableModel, state: StateDict, { strict, path, copy }: Fi
     const target = targets.get(key) as LoadableTensor;
     const tensor = state.get(key) as StateTensor;
     const { stored } = tensor;
-    if (stored && 'stored' in target && stored.dtype === target.dtype) {
+    if (stored && 'stored' in target && dtypeInMemory(stored) === target.dtype) {
       return () => {
         target.stored = stored;
       };
@@ -111,6 +111,11 @@ function fill(model: LoadableModel, state: StateDict, { strict, path, copy }: Fi
   });
   for (const change of changes) change();
   return report;
+}
+
+/** Halves are widened wherever they are read. */
+function dtypeInMemory({ dtype }: StoredValues): ParameterDType {
+  return dtype === 'int8' ? 'int8' : 'float32';
 }
 
 function compare(targets: ReadonlyMap<string, LoadableTensor>, state: StateDict): LoadReport {

@@ -235,8 +235,13 @@ class GraphReader {
     }
     const auto position =
         static_cast<uint64_t>(ToInteger(stored.Get("position"), "position", 0, kMaxSafeInteger));
-    const DType dtype = ToText(stored.Get("dtype"), "dtype") == "int8" ? DType::kInt8 : DType::kFloat32;
-    return WeightSource::InFile(held, position, dtype, size);
+    return WeightSource::InFile(held, position, FileDType(ToText(stored.Get("dtype"), "dtype")), size);
+  }
+
+  static DType FileDType(const std::string& name) {
+    if (name == "int8") return DType::kInt8;
+    if (name == "float16") return DType::kFloat16;
+    return name == "bfloat16" ? DType::kBfloat16 : DType::kFloat32;
   }
 
   const Napi::Object parameters_;

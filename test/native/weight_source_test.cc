@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <bit>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <vector>
@@ -17,10 +19,11 @@ namespace {
 
 using resnet_native::testing::CodeOf;
 
-// A file of eight bytes of something else, the floats 0 to 99, and the int8 -50 to 49.
+// A file of eight bytes of something else, the floats 0 to 99, the int8 -50 to 49, and all 16-bit patterns.
 class StoredWeightTest : public ::testing::Test {
  protected:
-  static constexpr uint64_t kFloats = 8, kBytes = kFloats + 100 * sizeof(float);
+  static constexpr uint64_t kFloats = 8, kBytes = kFloats + 100 * sizeof(float), kHalves = kBytes + 100;
+  static constexpr size_t kPatterns = 65536;
 
   void SetUp() override {
     std::ofstream file(path_, std::ios::binary);
@@ -30,6 +33,10 @@ class StoredWeightTest : public ::testing::Test {
       file.write(reinterpret_cast<const char*>(&value), sizeof value);
     }
     for (int i = -50; i < 50; ++i) file.put(static_cast<char>(i));
+    for (size_t i = 0; i < kPatterns; ++i) {
+      const auto pattern = static_cast<uint16_t>(i);
+      file.write(reinterpret_cast<const char*>(&pattern), sizeof pattern);
+    }
   }
   void TearDown() override { std::filesystem::remove(path_); }
 
@@ -64,6 +71,29 @@ TEST_F(StoredWeightTest, WidensInt8) {
   for (int i = -50; i < 50; ++i) expected.push_back(static_cast<float>(i));
   EXPECT_EQ(ValuesOf(source.Read()), expected);
   EXPECT_EQ(ValuesOf(source.Read(40, 2)), (std::vector<float>{-10, -9}));
+}
+
+uint32_t BitsOf(float value) { return std::bit_cast<uint32_t>(value); }
+
+TEST_F(StoredWeightTest, WidensEveryFloat16) {
+  const Weight read = WeightSource::InFile(Open(), kHalves, DType::kFloat16, kPatterns).Read();
+  for (size_t i = 0; i < kPatterns; ++i) {
+    const int exponent = static_cast<int>(i >> 10 & 31), fraction = static_cast<int>(i & 1023);
+    if (exponent == 31) {
+      EXPECT_EQ(BitsOf(read[i]), (i >> 15 << 31 | 0x7f800000u | static_cast<uint32_t>(fraction) << 13)) << i;
+      continue;
+    }
+    const float magnitude = exponent == 0 ? std::ldexp(static_cast<float>(fraction), -24)
+                                          : std::ldexp(static_cast<float>(1024 + fraction), exponent - 25);
+    EXPECT_EQ(BitsOf(read[i]), BitsOf(i >> 15 ? -magnitude : magnitude)) << i;
+  }
+}
+
+TEST_F(StoredWeightTest, WidensEveryBfloat16) {
+  const auto source = WeightSource::InFile(Open(), kHalves, DType::kBfloat16, kPatterns);
+  const Weight read = source.Read();
+  for (size_t i = 0; i < kPatterns; ++i) EXPECT_EQ(BitsOf(read[i]), i << 16) << i;
+  EXPECT_EQ(BitsOf(source.Read(0x3f80, 2)[1]), 0x3f810000u);
 }
 
 TEST_F(StoredWeightTest, OutlivesTheNameOfItsFile) {

@@ -4,7 +4,7 @@
 #include <exception>
 #include <random>
 
-#include "native/backends/cuda/half.h"
+#include "native/half.h"
 
 namespace resnet_native::cuda {
 namespace {

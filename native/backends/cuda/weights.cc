@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "native/backends/cuda/half.h"
+#include "native/half.h"
 
 namespace resnet_native::cuda {
 

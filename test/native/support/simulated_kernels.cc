@@ -5,10 +5,10 @@
 #include <thread>
 #include <vector>
 
-#include "native/backends/cuda/half.h"
 #include "native/backends/reference/kernels.h"
 #include "native/graph/overloaded.h"
 #include "native/graph/quantization.h"
+#include "native/half.h"
 #include "native/image/filter.h"
 
 namespace resnet_native::testing {
@@ -25,7 +25,7 @@ std::vector<T> LoadAs(DType dtype, const void* data, int64_t count) {
   std::vector<T> values(count);
   for (int64_t i = 0; i < count; ++i) {
     values[i] = dtype == DType::kInt8 ? static_cast<T>(ByteOf(static_cast<const int8_t*>(data)[i]))
-                                      : static_cast<T>(cuda::LoadAs(dtype, data, i));
+                                      : static_cast<T>(LoadAs(dtype, data, i));
   }
   return values;
 }
@@ -37,7 +37,7 @@ void Store(DType dtype, const Floats& values, void* data) {
     if (dtype == DType::kInt8) {
       bytes[i] = static_cast<int8_t>(QuantizeValue(values[i], Quantization()) - cuda::kStoredZero);
     } else {
-      cuda::StoreAs(dtype, data, static_cast<int64_t>(i), values[i]);
+      StoreAs(dtype, data, static_cast<int64_t>(i), values[i]);
     }
   }
 }

@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "native/backends/cuda/backend.h"
-#include "native/backends/cuda/half.h"
+#include "native/half.h"
 #include "test/native/support/graph_builder.h"
 #include "test/native/support/run.h"
 #include "test/native/support/simulated_device.h"
@@ -149,17 +149,17 @@ TEST(CudaNetwork, Int8WithoutScalesIsRefused) {
 
 TEST(Half, EveryValueSurvivesTheRoundTrip) {
   for (uint32_t bits = 0; bits < 0x10000; ++bits) {
-    const float half = cuda::FromFloat16(static_cast<uint16_t>(bits));
-    const float brain = cuda::FromBfloat16(static_cast<uint16_t>(bits));
+    const float half = FromFloat16(static_cast<uint16_t>(bits));
+    const float brain = FromBfloat16(static_cast<uint16_t>(bits));
     if (std::isnan(half)) {
-      EXPECT_TRUE(std::isnan(cuda::FromFloat16(cuda::ToFloat16(half)))) << bits;
+      EXPECT_TRUE(std::isnan(FromFloat16(ToFloat16(half)))) << bits;
     } else {
-      EXPECT_EQ(cuda::ToFloat16(half), bits);
+      EXPECT_EQ(ToFloat16(half), bits);
     }
     if (std::isnan(brain)) {
-      EXPECT_TRUE(std::isnan(cuda::FromBfloat16(cuda::ToBfloat16(brain)))) << bits;
+      EXPECT_TRUE(std::isnan(FromBfloat16(ToBfloat16(brain)))) << bits;
     } else {
-      EXPECT_EQ(cuda::ToBfloat16(brain), bits);
+      EXPECT_EQ(ToBfloat16(brain), bits);
     }
   }
 }
@@ -167,19 +167,19 @@ TEST(Half, EveryValueSurvivesTheRoundTrip) {
 TEST(Half, RoundsToTheNearestAndTiesToEven) {
   // Between two neighbours that are a step apart: below, at and above the middle.
   for (const float x : {1.0f, 1.0f + 0x1p-10f, 0x1p-14f, 0x1p-24f, 3 * 0x1p-24f, 65472.0f, 0x1p-15f}) {
-    const uint16_t low = cuda::ToFloat16(x);
-    const float middle = (x + cuda::FromFloat16(low + 1)) / 2;
-    EXPECT_EQ(cuda::ToFloat16(std::nextafter(middle, 0.0f)), low) << x;
-    EXPECT_EQ(cuda::ToFloat16(middle), low + (low & 1)) << x;
-    EXPECT_EQ(cuda::ToFloat16(std::nextafter(middle, 1e9f)), low + 1) << x;
+    const uint16_t low = ToFloat16(x);
+    const float middle = (x + FromFloat16(low + 1)) / 2;
+    EXPECT_EQ(ToFloat16(std::nextafter(middle, 0.0f)), low) << x;
+    EXPECT_EQ(ToFloat16(middle), low + (low & 1)) << x;
+    EXPECT_EQ(ToFloat16(std::nextafter(middle, 1e9f)), low + 1) << x;
   }
-  EXPECT_EQ(cuda::ToFloat16(65519.996f), 0x7bff);
-  EXPECT_EQ(cuda::ToFloat16(65520.0f), 0x7c00);
-  EXPECT_EQ(cuda::ToFloat16(-1e9f), 0xfc00);
-  EXPECT_EQ(cuda::ToFloat16(0x1p-25f), 0);
-  EXPECT_EQ(cuda::ToBfloat16(1.0f + 0x1p-8f), 0x3f80);
-  EXPECT_EQ(cuda::ToBfloat16(1.0f + 3 * 0x1p-8f), 0x3f82);
-  EXPECT_EQ(cuda::ToBfloat16(3.4e38f), 0x7f80);
+  EXPECT_EQ(ToFloat16(65519.996f), 0x7bff);
+  EXPECT_EQ(ToFloat16(65520.0f), 0x7c00);
+  EXPECT_EQ(ToFloat16(-1e9f), 0xfc00);
+  EXPECT_EQ(ToFloat16(0x1p-25f), 0);
+  EXPECT_EQ(ToBfloat16(1.0f + 0x1p-8f), 0x3f80);
+  EXPECT_EQ(ToBfloat16(1.0f + 3 * 0x1p-8f), 0x3f82);
+  EXPECT_EQ(ToBfloat16(3.4e38f), 0x7f80);
 }
 
 }  // namespace

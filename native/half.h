@@ -3,20 +3,12 @@
 #include <bit>
 #include <cstdint>
 
+#include "native/bfloat16.h"
 #include "native/tensor.h"
 
-// Float16 and bfloat16 on the host: how weights are rounded, and what the simulated device computes in.
+// Float16 on the host: how weights are rounded and widened, and what the simulated device computes in.
 
-namespace resnet_native::cuda {
-
-// The nearest, ties to even. Infinities stay, NaN stays NaN.
-inline uint16_t ToBfloat16(float value) {
-  const uint32_t bits = std::bit_cast<uint32_t>(value);
-  if ((bits & 0x7fffffff) > 0x7f800000) return static_cast<uint16_t>(bits >> 16 | 0x40);
-  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
-inline float FromBfloat16(uint16_t bits) { return std::bit_cast<float>(uint32_t{bits} << 16); }
+namespace resnet_native {
 
 // The nearest, ties to even; beyond 65519 it is infinity. Infinities stay, NaN stays NaN.
 inline uint16_t ToFloat16(float value) {
@@ -66,4 +58,4 @@ inline void StoreAs(DType dtype, void* data, int64_t i, float value) {
   }
 }
 
-}  // namespace resnet_native::cuda
+}  // namespace resnet_native
