@@ -2,31 +2,43 @@ import { WeightsFormatError } from '../errors.js';
 import { show } from '../is.js';
 import { TensorRef } from './torch-tensor.js';
 
-/** Where training scripts put the state dict inside a checkpoint, the most telling name first. */
+/** Where training scripts put the state dict inside a checkpoint. */
 const NESTED_UNDER = ['state_dict', 'model_state_dict', 'model', 'net'];
 
-/** What wrappers put before every key: DataParallel and DistributedDataParallel, torch.compile. */
+/** Where they put moving averages of the weights beside it. */
+const AVERAGED_UNDER = ['state_dict_ema', 'model_ema', 'ema_state_dict', 'ema'];
+
+/** What wrappers put before every key: DataParallel, DistributedDataParallel and AveragedModel; torch.compile. */
 const WRAPPER_PREFIXES = ['module.', '_orig_mod.'];
 
+/** The tensor of AveragedModel's own beside those of the module that it wraps. */
+const AVERAGED_COUNTER = 'n_averaged';
+
 /**
- * The state dict in an unpickled file: the file's own dict, or the one it holds under `state_dict`,
- * `model_state_dict`, `model` or `net`. Prefixes that a wrapper put before every key (`module.`, `_orig_mod.`) are
- * taken off, and entries that are no tensors are left out.
- * @throws WeightsFormatError when there are no tensors in those places.
+ * The state dict in an unpickled file: the one that its dict holds under `state_dict`, `model_state_dict`, `model` or
+ * `net`; else averaged weights under `state_dict_ema`, `model_ema`, `ema_state_dict` or `ema`; else the dict itself.
+ * Prefixes that a wrapper put before every key (`module.`, `_orig_mod.`) are taken off, and entries that are no
+ * tensors are left out.
+ * @throws WeightsFormatError when there are no tensors in those places, or in two of the same rank.
  */
 export function findStateDict(root: unknown): Map<string, TensorRef> {
-  for (const candidate of candidates(root)) {
-    const tensors = tensorsOf(candidate);
-    if (tensors.size > 0) return withoutWrapperPrefixes(tensors);
-  }
+  const tensors = nested(root, NESTED_UNDER) ?? nested(root, AVERAGED_UNDER) ?? tensorsOf(root);
+  if (tensors.size > 0) return unwrapped(tensors);
+  const places = [...NESTED_UNDER, ...AVERAGED_UNDER].map(show).join(', ');
   throw new WeightsFormatError(
-    `it holds no tensors: expected a state dict, or one under ${NESTED_UNDER.map(show).join(', ')}; ${contents(root)}`,
+    `it holds no tensors: expected a state dict, or one under ${places}; ${contents(root)}`,
   );
 }
 
-function candidates(root: unknown): unknown[] {
-  if (!(root instanceof Map)) return [];
-  return [...NESTED_UNDER.map((key) => root.get(key)), root];
+/** The tensors under the one of these keys that has any. */
+function nested(root: unknown, keys: readonly string[]): Map<string, TensorRef> | undefined {
+  if (!(root instanceof Map)) return undefined;
+  const found = keys.filter((key) => tensorsOf(root.get(key)).size > 0);
+  if (found.length > 1)
+    throw new WeightsFormatError(
+      `it holds state dicts under ${found.map(show).join(' and ')}: save the one that is meant by itself`,
+    );
+  return found[0] === undefined ? undefined : tensorsOf(root.get(found[0]));
 }
 
 function tensorsOf(dict: unknown): Map<string, TensorRef> {
@@ -38,13 +50,12 @@ function tensorsOf(dict: unknown): Map<string, TensorRef> {
   return tensors;
 }
 
-function withoutWrapperPrefixes(tensors: Map<string, TensorRef>): Map<string, TensorRef> {
-  const keys = [...tensors.keys()];
+/** The tensors of the module that wrappers wrap, by their names in it. */
+function unwrapped(tensors: Map<string, TensorRef>): Map<string, TensorRef> {
+  const keys = [...tensors.keys()].filter((key) => key !== AVERAGED_COUNTER);
   const prefix = WRAPPER_PREFIXES.find((candidate) => keys.every((key) => key.startsWith(candidate)));
-  if (!prefix) return tensors;
-  return withoutWrapperPrefixes(
-    new Map([...tensors].map(([key, value]) => [key.slice(prefix.length), value])),
-  );
+  if (!prefix || keys.length === 0) return tensors;
+  return unwrapped(new Map(keys.map((key) => [key.slice(prefix.length), tensors.get(key) as TensorRef])));
 }
 
 function contents(root: unknown): string {

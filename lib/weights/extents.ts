@@ -1,4 +1,5 @@
 import { allocateBytes } from '../runtime/memory.js';
+import { inTurns } from './in-turns.js';
 import type { ByteSource } from './source.js';
 
 /** Bytes [start, end) of a file. */
@@ -42,4 +43,26 @@ export async function readExtents<E extends Extent>(
       return [extent, block.subarray(at, at + extent.end - extent.start)];
     }),
   );
+}
+
+/** Reads parts of a file into one block of memory, in which each is aligned whatever it is in the file. */
+export async function readAligned<E extends Extent>(
+  source: ByteSource,
+  extents: readonly E[],
+): Promise<Map<E, Uint8Array>> {
+  let size = 0;
+  const places = extents.map(({ start, end }) => {
+    const at = size;
+    size += Math.ceil((end - start) / ALIGNMENT) * ALIGNMENT;
+    return at;
+  });
+  const block = allocateBytes(size);
+  const parts = new Map(
+    extents.map((extent, i) => {
+      const at = places[i] as number;
+      return [extent, block.subarray(at, at + extent.end - extent.start)];
+    }),
+  );
+  await inTurns([...parts], ([{ start }, part]) => source.read(part, start));
+  return parts;
 }

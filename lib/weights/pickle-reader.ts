@@ -4,6 +4,9 @@ import { WeightsFormatError } from '../errors.js';
 const MAX_INTEGER_BYTES = 64;
 const MAX_LINE_BYTES = 1024;
 
+/** The bytes end before the pickle does. */
+export class PickleCutOff extends WeightsFormatError {}
+
 /** The operands of a pickle, read in order and never beyond its end. */
 export class PickleReader {
   private readonly view: DataView;
@@ -20,7 +23,7 @@ export class PickleReader {
   /** Moves on by `count` bytes and returns where they begin. */
   skip(count: number): number {
     const start = this.position;
-    if (count > this.source.length - start) throw new WeightsFormatError('its pickle is cut off');
+    if (count > this.source.length - start) throw new PickleCutOff('its pickle is cut off');
     this.position = start + count;
     return start;
   }
@@ -64,7 +67,9 @@ export class PickleReader {
   line(): string {
     const start = this.position;
     const end = this.source.subarray(0, start + MAX_LINE_BYTES).indexOf(0x0a, start);
-    if (end < 0) throw new WeightsFormatError('its pickle is cut off within a name');
+    if (end < 0 && start + MAX_LINE_BYTES <= this.source.length)
+      throw new WeightsFormatError(`its pickle has a name of over ${MAX_LINE_BYTES} bytes`);
+    if (end < 0) throw new PickleCutOff('its pickle is cut off within a name');
     this.position = end + 1;
     return this.decode(start, end);
   }

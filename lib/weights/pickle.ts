@@ -26,6 +26,8 @@ export interface PickleHost {
   readonly globals: ReadonlyMap<string, PickleGlobal>;
   /** The object that a persistent id stands for. */
   persistentLoad(id: unknown): unknown;
+  /** Whether an object may be given this state by BUILD, which is dropped then. Dicts may be given any. */
+  readonly dropsState?: (object: unknown, state: unknown) => boolean;
 }
 
 // A hostile stream makes an object of some 200 bytes from one byte: a limit on steps is a limit on memory. A
@@ -169,11 +171,12 @@ function setItems(target: unknown, items: readonly unknown[]): void {
   for (let i = 0; i < items.length; i += 2) target.set(items[i], items[i + 1]);
 }
 
-/** Attributes of a dict (torch keeps `_metadata` there) are not its items: dropped. Nothing else has any. */
+/** Attributes of a dict (torch keeps `_metadata` there) are not its items: dropped. Little else has any. */
 function build(machine: Machine): void {
-  machine.pop();
-  if (!(machine.top() instanceof Map))
-    throw new WeightsFormatError(`the pickle sets attributes of ${describe(machine.top())}`);
+  const state = machine.pop();
+  const object = machine.top();
+  if (!(object instanceof Map) && !machine.host.dropsState?.(object, state))
+    throw new WeightsFormatError(`the pickle sets attributes of ${describe(object)}`);
 }
 
 const STOP = 0x2e;

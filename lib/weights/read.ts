@@ -1,18 +1,20 @@
 import { WeightsFormatError } from '../errors.js';
 import { type Metadata, openSafetensors, readSafetensorsMetadata } from './safetensors.js';
-import { SNIFF_BYTES, sniff } from './sniff.js';
+import { type Container, SNIFF_BYTES, sniff } from './sniff.js';
 import { type ByteSource, openSource } from './source.js';
 import type { StateDict, StateTensor } from './state-dict.js';
 import type { WeightsFile } from './weights-file.js';
 
 /**
- * Reads the tensors of a weights file: `.safetensors`, or what `torch.save` has written since 1.6 (`.pth`, `.pt`,
- * `.bin`). Which it is follows from the content, not from the name.
+ * Reads the tensors of a weights file: `.safetensors`, or what `torch.save` writes (`.pth`, `.pt`, `.bin`), in the zip
+ * container of 1.6 and later, in the one before it, or in torch 0.1's tar archive. Which it is follows from the
+ * content, not from the name.
  *
- * Of a torch checkpoint the state dict is taken: the dict itself, or the one under `state_dict`, `model_state_dict`,
- * `model` or `net`, without entries that are no tensors and without the prefixes `module.` and `_orig_mod.` that
- * wrappers put before every key. Nothing in the file is run: a pickle that names anything but tensors and plain
- * containers is refused.
+ * Of a torch checkpoint the state dict is taken: the one under `state_dict`, `model_state_dict`, `model` or `net`; else
+ * averaged weights, under `state_dict_ema`, `model_ema`, `ema_state_dict` or `ema`; else the dict itself. Two of the
+ * same rank are refused, entries that are no tensors are left out, and the prefixes `module.` and `_orig_mod.` that
+ * wrappers put before every key are taken off. Nothing in the file is run: a pickle that names anything but tensors and
+ * plain containers is refused.
  *
  * The data is read once, straight into the memory that the tensors are views of.
  * @param file a path, or the content of a file.
@@ -43,11 +45,18 @@ export function withWeightsFile<T>(
   use: (weights: WeightsFile) => Promise<T>,
 ): Promise<T> {
   return withSource(file, async (source) => {
-    if ((await containerOf(source)) === 'safetensors') return use(await openSafetensors(source));
-    const { openTorchZip } = await import('./torch-zip.js');
-    return use(await openTorchZip(source));
+    const open = await OPENERS[await containerOf(source)]();
+    return use(await open(source));
   });
 }
+
+/** What opens each container; loaded when it is needed. */
+const OPENERS: Readonly<Record<Container, () => Promise<(source: ByteSource) => Promise<WeightsFile>>>> = {
+  safetensors: async () => openSafetensors,
+  'torch-zip': async () => (await import('./torch-zip.js')).openTorchZip,
+  'torch-legacy': async () => (await import('./torch-legacy.js')).openTorchLegacy,
+  'torch-tar': async () => (await import('./torch-tar.js')).openTorchTar,
+};
 
 /**
  * The strings that a `.safetensors` file carries beside its tensors, without reading those. Empty for torch's files.
@@ -60,7 +69,7 @@ export function readMetadata(file: string | Uint8Array): Promise<Metadata> {
   });
 }
 
-async function containerOf(source: ByteSource): Promise<'safetensors' | 'torch-zip'> {
+async function containerOf(source: ByteSource): Promise<Container> {
   const head = new Uint8Array(Math.min(SNIFF_BYTES, source.size));
   await source.read(head, 0);
   const found = sniff(head);

@@ -1,10 +1,15 @@
 import { MAX_HEADER_BYTES } from './safetensors.js';
 
 /** The containers that are read. */
-export type Container = 'safetensors' | 'torch-zip';
+export type Container = 'safetensors' | 'torch-zip' | 'torch-legacy' | 'torch-tar';
 
-/** Enough for every mark below; tar's comes last, at 257. */
+/** Enough for every mark below; tar's comes last. */
 export const SNIFF_BYTES = 512;
+const TAR_MARK_OFFSET = 257;
+
+/** How a pickle writes the number that torch's files began with before 1.6, behind its protocol and perhaps a frame. */
+const LEGACY_NUMBER = '\x8a\x0al\xfc\x9cF\xf9';
+const LEGACY_HEAD_BYTES = 18;
 
 /** What a file's first bytes look like: a container that is read, or words for what else it is. */
 export function sniff(head: Uint8Array): Container | { readonly looksLike: string } {
@@ -12,6 +17,9 @@ export function sniff(head: Uint8Array): Container | { readonly looksLike: strin
   if (text.startsWith('PK\x03\x04') || text.startsWith('PK\x05\x06')) return 'torch-zip';
   // Before the marks: some of them are only two bytes, which the length of a header can be too.
   if (looksLikeSafetensors(head)) return 'safetensors';
+  if (text.startsWith('\x80') && text.slice(0, LEGACY_HEAD_BYTES).includes(LEGACY_NUMBER))
+    return 'torch-legacy';
+  if (text.startsWith('ustar', TAR_MARK_OFFSET)) return 'torch-tar';
   const other = MARKS.find(([, mark]) =>
     typeof mark === 'string' ? text.startsWith(mark) : mark.test(text),
   );
@@ -45,11 +53,6 @@ const MARKS: readonly [looksLike: string, mark: string | RegExp][] = [
   ['is a NumPy array', '\x93NUMPY'],
   ['is an HDF5 file, as Keras writes', '\x89HDF'],
   ['is a GGUF file', 'GGUF'],
-  [
-    'is a file of torch before 1.6: load it in a newer torch and save it again',
-    '\x80\x02\x8a\x0al\xfc\x9cF\xf9',
-  ],
   ['is a bare Python pickle', /^\x80/],
-  ['is a tar archive', /^.{257}ustar/s],
   ['is a JSON document', /^\s*[{[]\s*["{[\]}]/],
 ];

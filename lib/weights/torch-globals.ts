@@ -1,6 +1,6 @@
 import { WeightsFormatError } from '../errors.js';
 import { describe } from '../is.js';
-import type { CheckedCall, PickleGlobal } from './pickle.js';
+import { type CheckedCall, isTuple, type PickleGlobal, type PickleHost } from './pickle.js';
 import type { StateDType } from './state-dict.js';
 import { StorageRef, TensorRef } from './torch-tensor.js';
 
@@ -15,6 +15,13 @@ export interface StorageType extends PickleGlobal {
 interface DTypeGlobal extends PickleGlobal {
   readonly dtype: StateDType;
 }
+
+/** The classes that tensors had in torch 0.1, whose files name them beside the storages. */
+export const TENSOR_TYPES: ReadonlyMap<string, PickleGlobal> = new Map(
+  ['Double', 'Float', 'Half', 'Long', 'Int', 'Short', 'Char', 'Byte']
+    .flatMap((type) => [`torch.${type}Tensor`, `torch.cuda.${type}Tensor`])
+    .map((name) => [name, { name }]),
+);
 
 const STORAGE_TYPES: readonly [name: string, dtype: StateDType][] = [
   ['torch.DoubleStorage', 'float64'],
@@ -136,7 +143,8 @@ const CONTAINERS: readonly PickleGlobal[] = [
 const OTHERS: readonly PickleGlobal[] = [
   { name: 'torch._tensor._rebuild_from_type_v2', call: rebuildFromType },
   { name: 'torch.Tensor' },
-  { name: 'torch.nn.parameter.Parameter' },
+  // Called by torch before 0.4; later it only names what _rebuild_from_type_v2 makes.
+  { name: 'torch.nn.parameter.Parameter', call: rebuildParameter },
 ];
 
 /** By `module.name`. */
@@ -146,3 +154,14 @@ export const TORCH_GLOBALS: ReadonlyMap<string, PickleGlobal> = new Map(
     item,
   ]),
 );
+
+/** What surrounds the pickle of a torch file. */
+export function torchHost(persistentLoad: PickleHost['persistentLoad']): PickleHost {
+  return { globals: TORCH_GLOBALS, persistentLoad, dropsState: isParameterState };
+}
+
+/** What parameters of torch before 0.4 have beside their tensor: two flags, and hooks. */
+function isParameterState(object: unknown, state: unknown): boolean {
+  const noData = (value: unknown) => value === null || typeof value === 'boolean' || value instanceof Map;
+  return object instanceof TensorRef && isTuple(state) && state.every(noData);
+}

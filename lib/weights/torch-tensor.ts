@@ -13,12 +13,14 @@ import {
 
 // What a torch file says of its tensors before any of their data is read.
 
-/** Bytes that tensors are views of, known by the key under which the file keeps them. */
+/** Bytes that tensors are views of: all or a part of what the file keeps under a key. */
 export class StorageRef {
   constructor(
     readonly key: string,
     readonly dtype: StateDType,
     readonly byteLength: number,
+    /** Where among the bytes of that key these begin. */
+    readonly byteOffset = 0,
   ) {}
 }
 
@@ -70,15 +72,24 @@ export class TensorRef {
     return true;
   }
 
-  /** The tensor over its storage's bytes: a view if contiguous, else gathered into memory of its own. */
-  over(storage: Uint8Array): StateTensor {
+  /** Where among the bytes of its storage's key the first element lies. */
+  get byteOffset(): number {
+    return this.storage.byteOffset + this.offset * itemSize(this.dtype);
+  }
+
+  /**
+   * The tensor over the bytes of its storage's key: a view if contiguous, else gathered into memory of its own.
+   */
+  over(bytes: Uint8Array): StateTensor {
     const size = itemSize(this.dtype);
     const count = shapeSize(this.shape);
     if (this.contiguous) {
-      const start = this.offset * size;
-      return tensorOver(storage.subarray(start, start + count * size), this.dtype, this.shape);
+      const start = this.byteOffset;
+      return tensorOver(bytes.subarray(start, start + count * size), this.dtype, this.shape);
     }
-    const whole = tensorOver(storage.subarray(0, storage.length - (storage.length % size)), this.dtype, []);
+    const { byteOffset, byteLength } = this.storage;
+    const elements = bytes.subarray(byteOffset, byteOffset + byteLength - (byteLength % size));
+    const whole = tensorOver(elements, this.dtype, []);
     const gathered = tensorOver(allocateBytes(count * size), this.dtype, this.shape);
     gather(whole.data, gathered.data, this);
     return gathered;

@@ -5,6 +5,7 @@ import { WeightsFormatError } from '../errors.js';
 import { show } from '../is.js';
 import { alignedBytes, copyBytes } from '../runtime/memory.js';
 import { readExtents } from './extents.js';
+import { inTurns } from './in-turns.js';
 import type { ByteSource } from './source.js';
 
 const inflate = promisify<Uint8Array, { maxOutputLength: number }, Buffer>(inflateRaw);
@@ -15,7 +16,6 @@ const MAX_DIRECTORY_BYTES = 64 * 2 ** 20;
 /** Deflated content may exceed the file by this much: a bomb is thousands of times its file. */
 const MAX_INFLATED_BYTES = 256 * 2 ** 20;
 const MAX_INFLATED_RATIO = 4;
-const READS_AT_ONCE = 64;
 const LOCAL_HEADER_BYTES = 30;
 const LOCAL_HEADER_SIGNATURE = 0x04034b50;
 
@@ -224,16 +224,6 @@ function dataOf(entry: ZipEntry, extent: Uint8Array): Uint8Array {
 function checkEnd(entry: ZipEntry, start: number, length: number): void {
   if (start + entry.compressedSize > length)
     throw new WeightsFormatError(`the zip entry ${show(entry.name)} overlaps what follows it`);
-}
-
-/** A few at once. */
-async function inTurns(
-  entries: readonly ZipEntry[],
-  use: (entry: ZipEntry) => Promise<unknown>,
-): Promise<void> {
-  for (let i = 0; i < entries.length; i += READS_AT_ONCE) {
-    await Promise.all(entries.slice(i, i + READS_AT_ONCE).map(use));
-  }
 }
 
 /**

@@ -12,6 +12,9 @@ const FILES = [
   'deflated.pth',
   'protocol5.pth',
   'parameters.pth',
+  'legacy.pth',
+  'legacy-views.pth',
+  'legacy-tar.pth',
   'python.safetensors',
 ];
 
@@ -43,7 +46,9 @@ function* randomIntegers(seed: number): Generator<number, never> {
 }
 
 describe.each(FILES)('%s', (name) => {
-  const whole = new Uint8Array(readFileSync(fixture(name)));
+  const file = readFileSync(fixture(name));
+  // A tar archive ends in zeros that nobody needs, behind the full stop of a pickle.
+  const whole = new Uint8Array(name.includes('tar') ? file.subarray(0, file.lastIndexOf('.') + 1) : file);
 
   test('cut at any byte: an error of the format', async () => {
     for (let length = 0; length < whole.length; length++) {

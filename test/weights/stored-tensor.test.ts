@@ -11,7 +11,8 @@ import { readStateDict } from '../../lib/weights/read.js';
 import { saveSafetensors } from '../../lib/weights/save.js';
 import type { StateDict } from '../../lib/weights/state-dict.js';
 import { expectError, temporaryFolder } from './helpers.js';
-import { dictOf, int, pickleOf, tensor, tuple } from './pickle-builder.js';
+import { legacyFile } from './legacy-builder.js';
+import { dictOf, global, int, pickleOf, tensor, text, tuple } from './pickle-builder.js';
 import { type MadeEntry, makeZip } from './zip-builder.js';
 
 const folder = temporaryFolder();
@@ -69,6 +70,46 @@ describe.each(['cpu', 'reference'])('on the device %s', (device) => {
     expect(await logits(loaded, device)).toEqual(await logits(model, device));
     expect(stateOf(loaded, LARGE).stored).toBeDefined();
     expect(stateOf(loaded, SMALL).stored).toBeUndefined();
+  });
+});
+
+describe.each(['float16', 'bfloat16'] as const)('a file in %s', (dtype) => {
+  /** The values of a model rounded towards zero, in the file's dtype. */
+  const halved = (model: Model): StateDict => {
+    const bits = (value: number) => new Uint32Array(Float32Array.of(value).buffer)[0] as number;
+    // The exponents of weights are within those of float16, or they become 0.
+    const half = (value: number) => {
+      const exponent = ((bits(value) >>> 23) & 255) - 112;
+      return exponent <= 0
+        ? 0
+        : ((bits(value) >>> 16) & 0x8000) | (exponent << 10) | ((bits(value) >>> 13) & 1023);
+    };
+    const narrow = (value: number) => (dtype === 'float16' ? half(value) : bits(value) >>> 16);
+    return new Map(
+      [...model.stateDict()].map(([key, { dtype: wide, shape, data }]) => [
+        key,
+        wide === 'float32'
+          ? { dtype, shape, data: Uint16Array.from(data as Float32Array, narrow) }
+          : { dtype: wide, shape, data },
+      ]),
+    );
+  };
+
+  test('keeps its large tensors, which are widened wherever they are read', async () => {
+    const state = halved(network());
+    const file = join(folder, `${count++}.safetensors`);
+    await saveSafetensors(file, state);
+    const [fromFile, fromMemory] = [network(), network()];
+    await loadStateDict(fromFile, file);
+    await loadStateDict(fromMemory, state);
+    expect(stateOf(fromFile, LARGE).stored).toBeDefined();
+    for (const device of ['cpu', 'reference'])
+      expect(await logits(fromFile, device)).toEqual(await logits(fromMemory, device));
+    const again = await loadModel(await save(fromFile));
+    expect(stateOf(again, LARGE).data).toEqual(stateOf(fromMemory, LARGE).data);
+    expect(stateOf(fromFile, LARGE).stored).toBeDefined();
+    expect(stateOf(fromFile, LARGE).data).toEqual(stateOf(fromMemory, LARGE).data);
+    expect(stateOf(fromFile, LARGE).data).toBeInstanceOf(Float32Array);
   });
 });
 
@@ -166,6 +207,22 @@ describe('a file of torch', () => {
     await loadStateDict(model, await torchFile({ deflate: true }));
     expect(model.w.stored).toBeUndefined();
     expect(model.w.data).toEqual(MATRIX);
+  });
+
+  test('before 1.6 keeps them too, at any address', async () => {
+    const view = `${tuple(text('v'), int(1), int(128 * 128))}`;
+    const storage = `${tuple(text('storage'), global('torch', 'FloatStorage'), text('0'), text('cpu'), int(128 * 128 + 1), view)}Q`;
+    const matrix = tensor({ storage, shape: tuple(int(128), int(128)), stride: tuple(int(128), int(1)) });
+    const content = new Uint8Array(Float32Array.of(-1, ...MATRIX).buffer);
+    for (const padding of ['', 'x']) {
+      const file = join(folder, `${count++}.pth`);
+      const pickle = pickleOf('}', '(', text('note'), text(padding), text('w'), matrix, 'u');
+      await writeFile(file, legacyFile(pickle, [{ content }]));
+      const model = matrixModel();
+      await loadStateDict(model, file);
+      expect(model.w.stored?.position).toBeGreaterThan(0);
+      expect(model.w.data).toEqual(MATRIX);
+    }
   });
 
   test('has its local headers checked all the same', async () => {

@@ -63,7 +63,6 @@ describe('refused, by what they hold', () => {
     ['negated.pth', /lazily negated/],
     ['no-tensors.pth', /no tensors.*"state_dict".*"epoch"/],
     ['bare-tensor.pth', /no tensors.*no dict/],
-    ['legacy.pth', /torch before 1\.6.*save it again/],
   ])('%s', async (name, message) => {
     await expectError(readStateDict(fixture(name)), 'WEIGHTS_FORMAT', message);
     await expectError(readStateDict(fixture(name)), 'WEIGHTS_FORMAT', new RegExp(`fixtures/${name}: `));
@@ -130,6 +129,47 @@ describe('made files', () => {
     expect([...state.keys()]).toEqual(expected);
   });
 
+  describe('where a checkpoint has its state dict', () => {
+    /** A checkpoint with a state dict under each key, of one tensor named after it. */
+    const read = (...keys: string[]) => {
+      const dicts = keys.map((key) => text(key) + dictOf(`in ${key}`, tensor()));
+      const pickle = pickleOf('}', '(', text('loss'), tensor(), ...dicts, 'u');
+      return readStateDict(torchFile(pickle));
+    };
+
+    test.each([
+      'state_dict',
+      'model_state_dict',
+      'model',
+      'net',
+      'state_dict_ema',
+      'model_ema',
+      'ema_state_dict',
+      'ema',
+    ])('under %s', async (key) => {
+      expect([...(await read(key)).keys()]).toEqual([`in ${key}`]);
+    });
+
+    test('weights go before their averages', async () => {
+      expect([...(await read('model_ema', 'model')).keys()]).toEqual(['in model']);
+    });
+
+    test('two of the same rank are refused', async () => {
+      await expectError(read('model', 'net'), 'WEIGHTS_FORMAT', /under "model" and "net".*by itself/);
+      await expectError(read('ema', 'model_ema'), 'WEIGHTS_FORMAT', /under "model_ema" and "ema"/);
+    });
+
+    test('the number of averages goes with the prefix of its wrapper, and not without', async () => {
+      const keysOf = async (...keys: string[]) => {
+        const pickle = pickleOf('}', '(', ...keys.map((key) => text(key) + tensor()), 'u');
+        return [...(await readStateDict(torchFile(pickle))).keys()];
+      };
+      expect(await keysOf('n_averaged', 'module.w')).toEqual(['w']);
+      expect(await keysOf('n_averaged', 'w')).toEqual(['n_averaged', 'w']);
+      expect(await keysOf('n_averaged')).toEqual(['n_averaged']);
+    });
+  });
+
   test('a prefix that not every key has stays', async () => {
     const pickle = pickleOf('}', '(', text('module.w'), tensor(), text('v'), tensor(), 'u');
     expect([...(await readStateDict(torchFile(pickle))).keys()]).toEqual(['module.w', 'v']);
@@ -175,10 +215,10 @@ describe('made files', () => {
     await expectError(readStateDict(file), 'WEIGHTS_FORMAT', message);
   });
 
-  test('refused: two claims of one storage, of which only the second is true', async () => {
+  test('refused: two claims of one storage', async () => {
     const liar = tensor({ count: int(1000), shape: tuple(int(1000)) });
     const file = torchFile(pickleOf('}', '(', text('a'), liar, text('b'), tensor(), 'u'));
-    await expectError(readStateDict(file), 'WEIGHTS_FORMAT', /its pickle says 4000/);
+    await expectError(readStateDict(file), 'WEIGHTS_FORMAT', /two different things of storage "0"/);
   });
 
   test('refused: a few bytes that stand for terabytes', async () => {
