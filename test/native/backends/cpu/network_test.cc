@@ -259,6 +259,24 @@ TEST(CpuNetwork, RefusesWhatItDoesNotHave) {
   EXPECT_EQ(compile({.threads = 1 << 20}), ErrorCode::kInvalidArgument);
 }
 
+TEST(CpuNetwork, SaysThatItsWeightsFindNoMemory) {
+  Graph graph = SmallResNet();
+  auto& linear = std::get<LinearOp>(graph.nodes.back().op);
+  linear.in_features = 1 << 28;
+  linear.out_features = 1 << 12;
+  linear.bias = {};
+  // Four terabytes, of which nothing is read: there is no memory to pack them in.
+  linear.filters.values = WeightSource::InMemory(nullptr, nullptr, DType::kFloat32, size_t{1} << 40);
+  try {
+    CpuBackend().Compile(std::move(graph), {});
+    FAIL() << "expected an error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kOutOfMemory);
+    EXPECT_STREQ(error.what(),
+                 "not enough memory for the packed weights of this network; memory: \"low\" needs least");
+  }
+}
+
 TEST(CpuNetwork, DoneMayRunAgainOrDestroyTheContext) {
   const Graph graph = SmallResNet();
   const auto plan = CpuBackend().Compile(graph, {.threads = 2});
