@@ -1,5 +1,6 @@
 import { AbortError, ResNetError } from '../errors.js';
 import { checkInteger, invalid } from '../is.js';
+import { onAbort } from '../on-abort.js';
 import type { Tensor } from '../tensor.js';
 import { Batch, type Request } from './batch.js';
 import { checkBatch } from './batch-input.js';
@@ -170,10 +171,10 @@ export class Batcher {
       this.#giveUp(request, 'expired', new ResNetError('DEADLINE_EXCEEDED', message));
     };
     const timer = deadlineMs === undefined ? undefined : setTimeout(expire, deadlineMs);
-    signal?.addEventListener('abort', cancel, { once: true });
+    const forget = onAbort(signal, cancel);
     return () => {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', cancel);
+      forget();
     };
   }
 

@@ -1,5 +1,6 @@
 import { AbortError, ResNetError } from '../errors.js';
 import { checkOptions, invalid } from '../is.js';
+import { onAbort } from '../on-abort.js';
 import { Tensor } from '../tensor.js';
 import { type BatchInput, checkBatch } from './batch-input.js';
 import type { NativeSession, NativeStep } from './native.js';
@@ -146,14 +147,13 @@ export class Session {
       );
     if (signal?.aborted) throw new AbortError(signal.reason);
     const id = ++this.#lastRun;
-    const cancel = () => this.#native.cancel(id);
-    signal?.addEventListener('abort', cancel, { once: true });
+    const forget = onAbort(signal, () => this.#native.cancel(id));
     try {
       return await start(id);
     } catch (error) {
       throw error instanceof AbortError ? new AbortError(signal?.reason) : error;
     } finally {
-      signal?.removeEventListener('abort', cancel);
+      forget();
     }
   }
 }

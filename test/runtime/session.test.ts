@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -338,6 +339,17 @@ describe('abort', () => {
     controller.abort();
     await Promise.all([first, second, third]);
     expect(settled).toEqual(['AbortError', 'first', 'third']);
+  });
+
+  it('of one signal ends all runs that have it, which listen to it together', async () => {
+    const { session, batch } = await compileSlow();
+    const controller = new AbortController();
+    const runs = Array.from({ length: 20 }, () => session.run(batch, { signal: controller.signal }));
+    expect(getEventListeners(controller.signal, 'abort')).toHaveLength(1);
+    controller.abort('stop');
+    for (const run of await Promise.allSettled(runs)) {
+      expect(run).toMatchObject({ status: 'rejected', reason: { code: 'ABORT_ERR', cause: 'stop' } });
+    }
   });
 
   it('after the run changes nothing, and the signal is let go', async () => {

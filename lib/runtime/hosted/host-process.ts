@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { AbortError, ResNetError } from '../../errors.js';
+import { onAbort } from '../../on-abort.js';
 import { Tensor } from '../../tensor.js';
 import type { Compilable } from '../compilable.js';
 import type { CompileOptions } from '../compile.js';
@@ -66,8 +67,7 @@ export class HostProcess {
   run(input: readonly Tensor[], signal: AbortSignal | undefined): Promise<Results> {
     if (this.#lost) return Promise.reject(this.#lost);
     const id = ++this.#lastRun;
-    const cancel = () => this.#send({ kind: 'cancel', id });
-    signal?.addEventListener('abort', cancel, { once: true });
+    const forget = onAbort(signal, () => this.#send({ kind: 'cancel', id }));
     const tensors = input.map(({ data, shape, layout }) => ({ data, shape, layout }));
     return new Promise<Results>((resolve, reject) => {
       this.#pending.set(id, {
@@ -76,7 +76,7 @@ export class HostProcess {
       });
       this.#send({ kind: 'run', id, tensors });
       this.#keepAlive();
-    }).finally(() => signal?.removeEventListener('abort', cancel));
+    }).finally(forget);
   }
 
   /** Ends the process, whatever it is doing, and waits for that. */

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { AbortError, ResNetError } from '../../errors.js';
 import { parameterShapes, readValues } from '../../graph/parameters.js';
 import { checkInteger, invalid } from '../../is.js';
+import { onAbort } from '../../on-abort.js';
 import { Tensor } from '../../tensor.js';
 import { type BatchInput, checkBatch } from '../batch-input.js';
 import { type Compilable, readModel } from '../compilable.js';
@@ -239,8 +240,7 @@ function copyOf({ data, shape, layout }: Tensor): Tensor {
 async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return promise;
   return new Promise<T>((resolve, reject) => {
-    const abort = () => reject(new AbortError(signal.reason));
-    signal.addEventListener('abort', abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+    const forget = onAbort(signal, () => reject(new AbortError(signal.reason)));
+    promise.then(resolve, reject).finally(forget);
   });
 }
