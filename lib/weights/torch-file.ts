@@ -1,16 +1,14 @@
 import { WeightsFormatError } from '../errors.js';
-import { shapeSize } from '../shape.js';
 import { findStateDict } from './checkpoint.js';
 import type { ByteSource } from './source.js';
-import { itemSize } from './state-dict.js';
 import { canStayInFile, StoredTensor } from './stored-tensor.js';
 import type { TorchStorages } from './torch-storages.js';
 import type { TensorRef } from './torch-tensor.js';
 import type { WeightsFile } from './weights-file.js';
 
-/** Views that have to be gathered (transposed, expanded) may take this much more memory than the file. */
-const MAX_GATHERED_BYTES = 256 * 2 ** 20;
-const MAX_GATHERED_RATIO = 4;
+/** Views that have to be copied (transposed, expanded) may take this much more memory than the file. */
+const MAX_COPIED_BYTES = 256 * 2 ** 20;
+const MAX_COPIED_RATIO = 4;
 
 /**
  * The weights file that one of torch's is, whatever its container.
@@ -20,7 +18,7 @@ const MAX_GATHERED_RATIO = 4;
  */
 export function torchWeightsFile(source: ByteSource, root: unknown, storages: TorchStorages): WeightsFile {
   const tensors = findStateDict(root);
-  checkGatheredSize(tensors, source.size);
+  checkCopiedSize(tensors, source.size);
   return {
     tensors,
     metadata: Object.create(null),
@@ -53,12 +51,10 @@ function keysOf(tensors: readonly (readonly [string, TensorRef])[]): Set<string>
   return new Set(tensors.map(([, { storage }]) => storage.key));
 }
 
-function checkGatheredSize(tensors: ReadonlyMap<string, TensorRef>, fileSize: number): void {
+function checkCopiedSize(tensors: ReadonlyMap<string, TensorRef>, fileSize: number): void {
   let total = 0;
-  for (const tensor of tensors.values()) {
-    if (!tensor.contiguous) total += shapeSize(tensor.shape) * itemSize(tensor.dtype);
-  }
-  if (total > MAX_GATHERED_BYTES + MAX_GATHERED_RATIO * fileSize)
+  for (const tensor of tensors.values()) total += tensor.copiedBytes;
+  if (total > MAX_COPIED_BYTES + MAX_COPIED_RATIO * fileSize)
     throw new WeightsFormatError(
       `its ${fileSize} bytes stand for ${total} in memory, by views of repeated elements: save contiguous tensors`,
     );

@@ -77,6 +77,14 @@ export class TensorRef {
     return this.storage.byteOffset + this.offset * itemSize(this.dtype);
   }
 
+  /** How much memory `over` takes beside the bytes: for what it gathers, and for what is not aligned for its dtype. */
+  get copiedBytes(): number {
+    const size = itemSize(this.dtype);
+    const own = shapeSize(this.shape) * size;
+    if (this.contiguous) return this.byteOffset % size === 0 ? 0 : own;
+    return own + (this.storage.byteOffset % size === 0 ? 0 : this.storage.byteLength);
+  }
+
   /**
    * The tensor over the bytes of its storage's key: a view if contiguous, else gathered into memory of its own.
    */

@@ -26,6 +26,13 @@ function oldParameter(state: string): string {
   return `${parameter}${state}b`;
 }
 
+/** float64 over bytes, of which the storage is a view that begins at the second. */
+function unaligned(count: number, parts: { shape: string; stride: string }): string {
+  const bytes = storage({ type: 'ByteStorage', count: int(count), view: view(int(1), int(count - 1)) });
+  const rest = tuple(bytes, int(0), parts.shape, parts.stride, '\x89', NO_HOOKS, global('torch', 'float64'));
+  return `${global('torch._utils', '_rebuild_tensor_v3')}${rest}R`;
+}
+
 const NO_HOOKS = `${global('collections', 'OrderedDict')})R`;
 const pickle = (value: string) => pickleOf(dictOf('w', value));
 const honest = (value: string) => legacyFile(pickle(value), FOUR);
@@ -103,6 +110,14 @@ describe('made files', () => {
       expect(await valuesOf(legacyFile(object(length), FOUR))).toEqual([1, 2, 3, 4]);
   });
 
+  test('a view that is not aligned for its dtype is copied', async () => {
+    const content = Buffer.concat([Buffer.of(0), new Uint8Array(Float64Array.of(1, 2).buffer), Buffer.of(0)]);
+    const of = (shape: string, stride: string) =>
+      valuesOf(legacyFile(pickle(unaligned(18, { shape, stride })), [{ content, count: 18n }]));
+    expect(await of(tuple(int(2)), tuple(int(1)))).toEqual([1, 2]);
+    expect(await of(tuple(int(3)), tuple(int(0)))).toEqual([1, 1, 1]);
+  });
+
   test('what follows the storages is left alone, as by torch', async () => {
     const file = honest(tensor({ storage: storage() }));
     expect(await valuesOf(Buffer.concat([file, file]))).toEqual([1, 2, 3, 4]);
@@ -176,6 +191,16 @@ describe('refused', () => {
   test('a parameter whose state would replace its data', async () => {
     const state = tuple(oldTensor(storage()), 'N', '\x88', '\x89', NO_HOOKS);
     await expectError(readStateDict(honest(oldParameter(state))), 'WEIGHTS_FORMAT', /sets attributes/);
+  });
+
+  test('a megabyte that would be copied again and again', async () => {
+    const content = new Uint8Array(2 ** 20);
+    const parts = { shape: tuple(int(2)), stride: tuple(int(0)) };
+    const entries = Array.from({ length: 300 }, (_, i) => text(`w${i}`) + unaligned(content.length, parts));
+    const file = legacyFile(pickleOf('}', '(', ...entries, 'u'), [
+      { content, count: BigInt(content.length) },
+    ]);
+    await expectError(readStateDict(file), 'WEIGHTS_FORMAT', /stand for 31\d{7} in memory/);
   });
 
   test('many empty storages, each of which takes its place in the file', async () => {
