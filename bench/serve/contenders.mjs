@@ -8,6 +8,7 @@ import { ownVersion, versionOf } from '../../dist/bench/versions.js';
 export const OWN = 'resnet-native';
 export const PEER = 'Fastify + onnxruntime-node';
 const SIDE = 224;
+const SMALL_SIDE = 32;
 const WARM_UP_SECONDS = 5;
 
 /** A script of this folder in a process of its own, which answers `ask({ op, … })`. */
@@ -54,9 +55,14 @@ export class Contenders {
     this.servers[this.servers.length - 1].port = port;
   }
 
-  /** Until the code that is hot is compiled, which takes threads of its own, and batches have found their size. */
+  /**
+   * Until the code that is hot is compiled, which takes threads of its own and thousands of requests (of small images, or
+   * it would take minutes), and batches have found their size.
+   */
   async #warmUp(seconds) {
+    const small = { ...this.input, shape: [1, 3, SMALL_SIDE, SMALL_SIDE] };
     for (const server of this.servers) {
+      await this.load(server, { op: 'closed', connections: 64, seconds, input: small });
       for (const connections of [8, 64])
         await this.load(server, { op: 'closed', connections, seconds: seconds / 2 });
     }

@@ -64,7 +64,8 @@ export interface CompileOptions {
   readonly contexts?: number | undefined;
   /**
    * From 0 to 19, on Linux: how far the threads that compute give way to others, the event loop's and those of other
-   * processes. Default 0, like all others; a server's models, and tasks on images, have 5.
+   * processes. Above 0, and from Linux 6.12 on, others that want the processor for a moment also get it at once. Default
+   * 0, like all others; a server's models, and tasks on images, have 5.
    */
   readonly niceness?: number | undefined;
   /** The most bytes of device memory that the session may take on each GPU. Default: what there is. */

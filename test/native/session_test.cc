@@ -11,6 +11,8 @@
 
 #ifdef __linux__
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 namespace resnet_native {
@@ -311,6 +313,35 @@ TEST(Session, ComputesWithTheNicenessAskedFor) {
   EXPECT_EQ(getpriority(PRIO_PROCESS, 0), before);
 #else
   GTEST_SKIP() << "only Linux has threads of their own niceness";
+#endif
+}
+
+#ifdef __linux__
+// Of the calling thread, in nanoseconds; 0 where threads have none of their own (before Linux 6.12).
+uint64_t SchedulerSlice() {
+  uint64_t attributes[6] = {};  // of which the fourth is the slice
+  syscall(SYS_sched_getattr, 0, attributes, sizeof(attributes), 0);
+  return attributes[3];
+}
+#endif
+
+TEST(Session, LetsThreadsInThatWantTheProcessorForAMoment) {
+#ifdef __linux__
+  const uint64_t before = SchedulerSlice();
+  if (before == 0) GTEST_SKIP() << "this Linux has no slices of a thread's own";
+  uint64_t nice = 0, like_others = 0;
+  for (const auto& [niceness, slice] : {std::pair{3, &nice}, std::pair{0, &like_others}}) {
+    const auto session =
+        Session::Create({std::make_shared<FakePlan>()}, {.contexts = 1, .niceness = niceness});
+    const Script script{.work = [slice = slice](auto*) { *slice = SchedulerSlice(); }};
+    Outcome outcome;
+    session->Submit(RequestOf(script), outcome.Callback());
+    EXPECT_EQ(outcome.Get(), std::nullopt);
+  }
+  EXPECT_EQ(nice, 100'000'000u);
+  EXPECT_EQ(like_others, before);
+#else
+  GTEST_SKIP() << "only Linux has slices of a thread's own";
 #endif
 }
 
