@@ -5,6 +5,7 @@ import { RequestError } from '../request-error.js';
 import type { ServedModel } from '../served-model.js';
 import type { BodyBudget } from './body-budget.js';
 import { BodyMemory, discardChunk } from './body-memory.js';
+import { Chunks } from './chunks.js';
 
 // Of a cache line; that of the widest values that tensors have would do.
 const ALIGNMENT = 64;
@@ -90,7 +91,7 @@ export function skipBody(payload: IncomingMessage): void {
  */
 class IncomingBody {
   #place: ArrayBufferLike | undefined;
-  #chunks: Buffer[] = [];
+  #chunks = new Chunks();
   #size = 0;
 
   /** @param expected its length, or 0. */
@@ -111,13 +112,13 @@ class IncomingBody {
     const start = this.#size;
     this.#size += chunk.length;
     if (this.#place) this.#put(chunk, this.#place, start);
-    else this.#chunks.push(chunk);
+    else this.#chunks.add(chunk);
   }
 
   whole(): Buffer {
     const place = this.#place ?? this.memory.take(this.padding + this.#size);
     let start = 0;
-    for (const chunk of this.#chunks) {
+    for (const chunk of this.#chunks.list()) {
       const { length } = chunk;
       this.#put(chunk, place, start);
       start += length;
@@ -129,7 +130,8 @@ class IncomingBody {
   drop(): void {
     if (this.#place) this.memory.giveBack(this.#place);
     this.#place = undefined;
-    this.#chunks = [];
+    for (const chunk of this.#chunks.list()) discardChunk(chunk);
+    this.#chunks = new Chunks();
   }
 
   /** Empties the chunk. */
