@@ -105,6 +105,8 @@ describe('serve', () => {
     [['--tls-key', 'key.pem'], /--tls-cert/],
     [['--max-batch', '0'], /--max-batch/],
     [['--device', 'cats=cpu'], /names cats, which is no model/],
+    [['--model', 'a=a.pth', '--model', 'a=b.pth'], /two of the name a/],
+    [['--body-memory', '1 GB'], /--body-memory/],
   ])('%j is wrong usage', async (args, message) => {
     const { code, stdout, stderr } = await runCli('serve', ...args);
     expect(code).toBe(2);

@@ -152,3 +152,65 @@ describe('every request settles exactly once, with its own rows', () => {
     await session.close();
   });
 });
+
+interface Waiting {
+  readonly id: number;
+  readonly size: number;
+  readonly priority: number;
+}
+
+describe('order', () => {
+  test.each([31, 32, 33, 34, 35, 36])(
+    'larger priorities first, then who came first, and sizes take turns: seed %i',
+    async (seed) => {
+      const next = seededRandom(seed);
+      const session = new FakeSession(1 + Math.floor(next() * 5));
+      // What waits, in the order in which it came.
+      let waiting: Waiting[] = [];
+      let passedOver: number | undefined;
+      let batches = 0;
+      const laneOf = (size: number) =>
+        waiting.filter((it) => it.size === size).sort((a, b) => b.priority - a.priority || a.id - b.id);
+      session.onRun = (run) => {
+        batches++;
+        const size = run.shape[2] as number;
+        const lane = laneOf(size);
+        expect(run.ids).toEqual(lane.slice(0, run.ids.length).map(({ id }) => id));
+        const other = laneOf(3 - size)[0];
+        const first = lane[0] as Waiting;
+        if (other) expect(first.priority).toBeGreaterThanOrEqual(other.priority);
+        const isTie = other?.priority === first.priority;
+        // A size that had to let the other one past at the same priority is next.
+        if (isTie) expect(passedOver).not.toBe(3 - size);
+        passedOver = isTie ? 3 - size : undefined;
+        waiting = waiting.filter(({ id }) => !run.ids.includes(id));
+        setTimeout(() => run.finish(), next() * 3);
+      };
+      const batcher = new Batcher(session, { maxQueue: 1000 });
+      const all: Promise<unknown>[] = [];
+      for (let id = 0; id < 300; id++) {
+        const [size, priority] = [1 + Math.floor(next() * 2), Math.floor(next() * 3)];
+        const controller = new AbortController();
+        const run = batcher.run(numbered(id, 1, size), { priority, signal: controller.signal });
+        run.catch(() => undefined);
+        all.push(run);
+        waiting.push({ id, size, priority });
+        if (next() < 0.15) {
+          setTimeout(() => {
+            controller.abort();
+            waiting = waiting.filter((it) => it.id !== id);
+          }, next() * 5);
+        }
+        if (next() < 0.15) await sleep(next() * 4);
+      }
+      const results = await Promise.allSettled(all);
+      // What the checks above found went to those whose batch it was.
+      const errors = results.flatMap((it) => (it.status === 'rejected' ? [it.reason] : []));
+      for (const error of errors) expect(error).toMatchObject({ code: 'ABORT_ERR' });
+      expect(waiting).toEqual([]);
+      expect(results.filter(({ status }) => status === 'fulfilled').length).toBeGreaterThan(150);
+      expect(batches).toBeGreaterThan(30);
+      await batcher.close();
+    },
+  );
+});

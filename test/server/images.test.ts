@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { loadModel } from '../../lib/models/load.js';
@@ -139,6 +140,20 @@ describe('classify', () => {
     const data = new FormData();
     for (let i = 0; i < count; i++) data.append('files', new Blob([new Uint8Array(size)]), `${i}.png`);
     expect(await post('/v1/classify', data)).toMatchObject({ status: 413, body: { code: 'TOO_LARGE' } });
+  });
+
+  test('a form that is compressed is refused, and says so; an image may be', async () => {
+    const type = 'multipart/form-data; boundary=b';
+    const gzip = (contentType: string, body: Buffer) =>
+      post('/v1/classify', gzipSync(body), { 'content-type': contentType, 'content-encoding': 'gzip' });
+    const body = Buffer.from(
+      '--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n\r\n--b--\r\n',
+    );
+    expect(await gzip(type, body)).toMatchObject({
+      status: 415,
+      body: { code: 'UNSUPPORTED', error: expect.stringContaining('compressed') },
+    });
+    expect(await gzip('image/png', readFileSync(FIRST))).toMatchObject({ status: 200 });
   });
 
   test('a form cut off in the middle', async () => {

@@ -55,6 +55,12 @@ describe('limits', () => {
     expect(await answer(response)).toMatchObject({ status: 504, body: { code: 'DEADLINE_EXCEEDED' } });
   });
 
+  test('a timeout longer than timers can be is as good as none', async () => {
+    const { infer } = await start();
+    const timeout = Number.MAX_SAFE_INTEGER;
+    expect(await answer(infer({ ...one, parameters: { timeout } }))).toMatchObject({ status: 200 });
+  });
+
   test('a client that sends its request too slowly is answered 408 and cut off', async () => {
     const { url } = await start({ requestTimeoutMs: 200 });
     const received = await raw(

@@ -15,10 +15,20 @@ export interface Upload {
 /**
  * The images of a request: the files of a form (multipart/form-data), or the body itself.
  * @param budget counts the bytes of forms; those of bodies are counted already.
- * @throws RequestError 400, 413; ResNetError `QUEUE_FULL`; AbortError.
+ * @throws RequestError 400, 413, 415; ResNetError `QUEUE_FULL`; AbortError.
  */
 export async function readUploads(request: FastifyRequest, budget: BodyBudget): Promise<Upload[]> {
-  const uploads = request.isMultipart()
+  const isForm = request.isMultipart();
+  if (isForm && (request.headers['content-encoding'] ?? 'identity') !== 'identity') {
+    // The parser of forms reads what comes from the network.
+    skipBody(request.raw);
+    throw new RequestError(
+      415,
+      'UNSUPPORTED',
+      'Forms cannot be compressed: send it as it is, or one image as the body',
+    );
+  }
+  const uploads = isForm
     ? await readForm(request, budget).catch((error) => refuseForm(request, error))
     : readBody(request.body);
   if (uploads.length === 0) throw badRequest('Expected an image, as the body or as files of a form');

@@ -30,7 +30,8 @@ export function parseInferBody(body: Buffer, headerLength: string | undefined): 
     id: json.id === undefined ? undefined : text(json.id, 'id'),
     inputs,
     outputs,
-    timeout: parameters.timeout === undefined ? 0 : integer(parameters.timeout, 'timeout', 2 ** 41),
+    timeout:
+      parameters.timeout === undefined ? 0 : integer(parameters.timeout, 'timeout', Number.MAX_SAFE_INTEGER),
     binaryOutputs: (name) => binary.get(name) ?? allBinary,
   };
 }

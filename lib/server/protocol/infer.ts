@@ -7,6 +7,9 @@ import { badRequest } from '../request-error.js';
 import type { ServedModel } from '../served-model.js';
 import { batchOf, type InputTensor } from './tensors.js';
 
+// What a batcher takes: 24 days.
+const MAX_DEADLINE_MS = 2 ** 31 - 1;
+
 /** An output that was asked for. */
 export interface WantedOutput {
   readonly name: string;
@@ -44,7 +47,7 @@ export async function infer(
     throw badRequest(`There is no output ${show(name)}; ${model.name} gives ${names.join(', ')}`);
   }
   const batch = batchOf(inputs, model);
-  const deadlineMs = timeout > 0 ? timeout / 1000 : undefined;
+  const deadlineMs = timeout > 0 ? Math.min(timeout / 1000, MAX_DEADLINE_MS) : undefined;
   const results = await model.run(batch, { ...options, deadlineMs });
   return wanted.map((output) => outputTensor(output, results, model.labels));
 }
