@@ -61,8 +61,8 @@ struct SchedulerAttributes {
   uint64_t period_ns = 0;
 };
 
-// The longest there is. From Linux 6.12 on, a thread that wakes and wants the processor for less than the one that has
-// it gets it at once, not at the next tick of the clock; shares of the processor stay what they are.
+// The longest there is. From Linux 6.12 on, a thread that wakes and wants the processor for less than the one
+// that has it gets it at once, not at the next tick of the clock; shares of the processor stay what they are.
 void TakeLongSlices() {
   constexpr uint64_t kSliceNs = 100'000'000;
   SchedulerAttributes attributes;
