@@ -8,6 +8,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { ResNetError } from '../../lib/errors.js';
 import { Session } from '../../lib/runtime/session.js';
@@ -378,6 +380,31 @@ describe('hot reload', () => {
     expect(new Set(statuses)).toEqual(new Set([200]));
     await rm(folder, { recursive: true });
   }, 30_000);
+});
+
+describe('requests that wait', () => {
+  test('hold on to their tensors, and not to the numbers that these were read from', async () => {
+    setFlagsFromString('--expose-gc');
+    const collectGarbage = runInNewContext('gc') as () => void;
+    const { server, infer } = await start({ models: { tiny: { model: tinyNetwork, maxDelayMs: 2000 } } });
+    const { parse } = JSON;
+    let numbers: WeakRef<object> | undefined;
+    JSON.parse = (...args) => {
+      const value = parse(...args);
+      if (value?.inputs) numbers = new WeakRef(value.inputs[0].data);
+      return value;
+    };
+    const answered = infer(BODY).finally(() => {
+      JSON.parse = parse;
+    });
+    while (server.models.get('tiny').batcher.stats().queued === 0) await sleep(2);
+    await sleep(20);
+    collectGarbage();
+    expect(server.models.get('tiny').batcher.stats().queued).toBe(1);
+    expect(numbers).toBeInstanceOf(WeakRef);
+    expect(numbers?.deref()).toBeUndefined();
+    expect((await answered).status).toBe(200);
+  });
 });
 
 describe('a full queue', () => {

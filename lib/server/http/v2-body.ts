@@ -6,7 +6,8 @@ import { badRequest } from '../request-error.js';
 // The body of an inference request: JSON, behind which, with the binary tensor extension, lie the bytes of inputs in
 // the order in which the JSON names them. The header Inference-Header-Content-Length says where the JSON ends.
 
-export interface HttpInferRequest extends InferRequest {
+/** How a request wants its answer. */
+export interface ReplyForm {
   readonly id: string | undefined;
   /** Outputs to be sent as bytes. */
   readonly binaryOutputs: (name: string) => boolean;
@@ -18,7 +19,10 @@ type Fields = Readonly<Record<string, unknown>>;
 const MAX_CLASSES = 1000;
 
 /** @throws RequestError 400. */
-export function parseInferBody(body: Buffer, headerLength: string | undefined): HttpInferRequest {
+export function parseInferBody(
+  body: Buffer,
+  headerLength: string | undefined,
+): { asked: InferRequest; form: ReplyForm } {
   const jsonLength = headerLength === undefined ? body.length : readLength(headerLength, body.length);
   const json = readJson(body.subarray(0, jsonLength));
   const parameters = optionalFields(json.parameters, 'parameters');
@@ -26,14 +30,14 @@ export function parseInferBody(body: Buffer, headerLength: string | undefined): 
   const outputs = json.outputs === undefined ? [] : list(json.outputs, 'outputs').map(readOutput);
   const binary = new Map(outputs.map(({ name, binary }) => [name, binary]));
   const allBinary = parameters.binary_data_output === true;
-  return {
-    id: json.id === undefined ? undefined : text(json.id, 'id'),
+  const asked = {
     inputs,
     outputs,
     timeout:
       parameters.timeout === undefined ? 0 : integer(parameters.timeout, 'timeout', Number.MAX_SAFE_INTEGER),
-    binaryOutputs: (name) => binary.get(name) ?? allBinary,
   };
+  const id = json.id === undefined ? undefined : text(json.id, 'id');
+  return { asked, form: { id, binaryOutputs: (name) => binary.get(name) ?? allBinary } };
 }
 
 /** Whether a request for the index wants only what is ready. @throws RequestError 400. */

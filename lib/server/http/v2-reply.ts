@@ -2,20 +2,19 @@ import type { FastifyReply } from 'fastify';
 import { bytesOf } from '../protocol/bytes.js';
 import type { OutputTensor } from '../protocol/infer.js';
 import type { ServedModel } from '../served-model.js';
-import type { HttpInferRequest } from './v2-body.js';
+import type { ReplyForm } from './v2-body.js';
 
 /** The protocol's answer: JSON, and behind it the bytes of the outputs that were asked for as such. */
 export function sendOutputs(
   reply: FastifyReply,
   model: ServedModel,
-  request: HttpInferRequest,
+  { id, binaryOutputs }: ReplyForm,
   outputs: readonly OutputTensor[],
 ): FastifyReply {
   const binary: Buffer[] = [];
   const tensors = outputs.map((output) => {
     const { name, datatype, shape } = output;
-    if (!request.binaryOutputs(name))
-      return { name, datatype, shape, data: Array.from<unknown>(output.data) };
+    if (!binaryOutputs(name)) return { name, datatype, shape, data: Array.from<unknown>(output.data) };
     const bytes = bytesOf(output);
     binary.push(bytes);
     return { name, datatype, shape, parameters: { binary_data_size: bytes.length } };
@@ -23,7 +22,7 @@ export function sendOutputs(
   const json = JSON.stringify({
     model_name: model.name,
     model_version: model.version,
-    ...(request.id !== undefined && { id: request.id }),
+    ...(id !== undefined && { id }),
     outputs: tensors,
   });
   if (binary.length === 0) return reply.type('application/json').send(json);

@@ -1,10 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Models } from '../models.js';
-import { infer } from '../protocol/infer.js';
+import { type InferOptions, infer } from '../protocol/infer.js';
 import { EXTENSIONS, modelConfig, modelMetadata, modelStats } from '../protocol/metadata.js';
 import { refuseLoadParameters } from '../protocol/repository.js';
 import { badRequest, RequestError } from '../request-error.js';
+import type { ServedModel } from '../served-model.js';
 import { type BodyReader, headerLength, refuseWhenFull } from './body.js';
 import { clientGone } from './client-gone.js';
 import { parseInferBody, readIndexBody, readLoadBody } from './v2-body.js';
@@ -44,18 +45,24 @@ export async function v2Routes(app: FastifyInstance, options: V2Options): Promis
     app.post(`${path}/infer`, { onRequest }, (request: NamedRequest, reply) => {
       const model = named(request);
       return model.use(request.headers, async (onRun) => {
-        if (!Buffer.isBuffer(request.body)) throw badRequest('Expected a body with the inputs');
-        const parsed = parseInferBody(request.body, headerLength(request));
-        const outputs = await infer(model, parsed, { signal: clientGone(reply), onRun });
+        const { form, running } = startInfer(request, model, { signal: clientGone(reply), onRun });
+        const outputs = await running;
         // Not of a request that was given up: its run may still read it.
         bodies.reuse(request);
-        return sendOutputs(reply, model, parsed, outputs);
+        return sendOutputs(reply, model, form, outputs);
       });
     });
   }
   repositoryRoutes(app, options);
   app.all('/v2/systemsharedmemory/*', refuseSharedMemory);
   app.all('/v2/cudasharedmemory/*', refuseSharedMemory);
+}
+
+/** A function of its own, so that nothing of what was parsed lives while the request waits, but what it returns. */
+function startInfer(request: FastifyRequest, model: ServedModel, options: InferOptions) {
+  if (!Buffer.isBuffer(request.body)) throw badRequest('Expected a body with the inputs');
+  const { asked, form } = parseInferBody(request.body, headerLength(request));
+  return { form, running: infer(model, asked, options) };
 }
 
 function repositoryRoutes(app: FastifyInstance, { models, repository }: V2Options): void {
