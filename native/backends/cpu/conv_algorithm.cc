@@ -15,8 +15,10 @@ constexpr int kFewChannels = 16;
 constexpr double kFlopsPerFilterByte = 16;
 // What transforming one channel of a tile there, or back, costs beside multiplying.
 constexpr double kTransformFlops[2] = {130, 380};
-// What transformed filters may take beside the weights: so many times what those take, or so many floats.
-constexpr double kMostExtraFilters = 2, kLeastExtraFloats = (32 << 20) / sizeof(float);
+// What transformed filters may take beside the weights: so many times what those take, but not less and not more
+// floats than these.
+constexpr double kMostExtraFilters = 2;
+constexpr double kLeastExtraFloats = (32 << 20) / sizeof(float), kMostExtraFloats = (320 << 20) / sizeof(float);
 
 // The least time, in multiply-adds' flops, for filters that come from memory meanwhile.
 double CostOf(double flops, double filter_floats) {
@@ -103,7 +105,8 @@ std::vector<ConvAlgorithm> CheapestAlgorithms(const std::vector<ConvResult>& con
     weights += FilterFloats(*op, std::nullopt);
     extra += FilterFloats(*op, chosen.back()) - FilterFloats(*op, std::nullopt);
   }
-  while (extra > std::max(kMostExtraFilters * weights, kLeastExtraFloats)) {
+  const double most_extra = std::clamp(kMostExtraFilters * weights, kLeastExtraFloats, kMostExtraFloats);
+  while (extra > most_extra) {
     const auto [conv, algorithm, loss] = LeastLoss(convs, chosen);
     const Conv2dOp& op = *convs[conv].op;
     extra -= FilterFloats(op, chosen[conv]) - FilterFloats(op, algorithm);

@@ -267,6 +267,13 @@ TEST(Winograd, GivesWayWhereItsFiltersAreWorthLeast) {
             (std::vector<ConvAlgorithm>{kF4, kF4, std::nullopt, std::nullopt, kF4}));
   EXPECT_EQ(CheapestAlgorithms({few_tiles, small}, MemoryMode::kLow),
             (std::vector<ConvAlgorithm>{std::nullopt, std::nullopt}));
+  // 12 times 28 MB are more than 320, however large the weights beside them.
+  std::vector<ConvResult> large(12, many_tiles);
+  large.insert(large.end(), 12, weights);
+  std::vector<ConvAlgorithm> one_less(12, kF4);
+  one_less.front() = kF2;
+  one_less.insert(one_less.end(), 12, std::nullopt);
+  EXPECT_EQ(chosen(large), one_less);
 }
 
 }  // namespace
