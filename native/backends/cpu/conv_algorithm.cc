@@ -15,10 +15,11 @@ constexpr int kFewChannels = 16;
 constexpr double kFlopsPerFilterByte = 16;
 // What transforming one channel of a tile there, or back, costs beside multiplying.
 constexpr double kTransformFlops[2] = {130, 380};
-// What transformed filters may take beside the weights: so many times what those take, but not less and not more
-// floats than these.
+// What transformed filters may take beside the weights: so many times what those take, but not less and not
+// more floats than these.
 constexpr double kMostExtraFilters = 2;
-constexpr double kLeastExtraFloats = (32 << 20) / sizeof(float), kMostExtraFloats = (320 << 20) / sizeof(float);
+constexpr double kLeastExtraFloats = (32 << 20) / sizeof(float),
+                 kMostExtraFloats = (320 << 20) / sizeof(float);
 
 // The least time, in multiply-adds' flops, for filters that come from memory meanwhile.
 double CostOf(double flops, double filter_floats) {
