@@ -177,7 +177,9 @@ function receive(
   payload.on('error', (error: NodeJS.ErrnoException) =>
     fail(error.code === 'ECONNRESET' ? clientLeft() : error),
   );
-  payload.on('close', () => fail(clientLeft()));
+  payload.on('close', () => {
+    if (!isDone) fail(clientLeft()); // an error is dear to make, and every request closes
+  });
   payload.resume(); // what decompresses it comes paused
 }
 
