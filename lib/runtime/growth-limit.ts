@@ -1,7 +1,7 @@
 import { type Line, LineFit } from './line-fit.js';
 
 // A batch costs something whatever is in it. It need not grow where that is so small a share of what its images cost.
-const FIXED_SHARE = 0.15;
+const FIXED_SHARE = 0.08;
 // What a batch counts, of what the next one does: the machine may get other work, or be rid of it.
 const DECAY = 0.98;
 // A run that took so many times what was expected was held up, and counts as one that took no more.

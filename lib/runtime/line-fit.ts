@@ -1,7 +1,7 @@
 // Fewer points make no line.
 const MIN_WEIGHT = 3;
 // Nor do points that lie closer together, as a share of where they are.
-const MIN_SPREAD = 0.05;
+const MIN_SPREAD = 0.1;
 
 export interface Line {
   /** At x = 0. */

@@ -55,9 +55,9 @@ describe('GrowthLimit', () => {
   test('stops where an image gets hardly cheaper', () => {
     const limit = new GrowthLimit(32);
     learn(limit, 32, cpu, 50);
-    // 5 ms are 15% of the 33 that 3.3 images take.
-    expect(limit.rows(32)).toBe(4);
-    expect(limit.rows(3)).toBe(3);
+    // 5 ms are 8% of the 62.5 that 6.25 images take.
+    expect(limit.rows(32)).toBe(7);
+    expect(limit.rows(6)).toBe(6);
   });
 
   test.each([
