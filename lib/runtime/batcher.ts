@@ -252,7 +252,7 @@ export class Batcher {
 
   #rowsToTake(lane: readonly Request[]): number {
     const [{ lane: name }] = lane as [Request];
-    return this.#limits.of(name).rows(Math.min(rowsOf(lane), this.maxBatch));
+    return this.#limits.of(name).rows(rowsOf(lane));
   }
 
   async #runBatch({ session, turns, share }: Worker, batch: Batch): Promise<void> {

@@ -1,7 +1,7 @@
 import { type Line, LineFit } from './line-fit.js';
 
 // A batch costs something whatever is in it. It need not grow where that is so small a share of what its images cost.
-const FIXED_SHARE = 0.08;
+const FIXED_SHARE = 0.15;
 // What a batch counts, of what the next one does: the machine may get other work, or be rid of it.
 const DECAY = 0.98;
 // A run that took so many times what was expected was held up, and counts as one that took no more.
@@ -10,8 +10,8 @@ const MAX_EXCESS = 2;
 const FIRST_BATCHES = 20;
 
 /**
- * How large batches are let grow: beyond, a batch makes its requests wait longer and its images hardly cheaper. Learns
- * from the batches that run: one of n images is taken to cost fixed + n * each, so that an image costs each + fixed / n,
+ * How large batches are let grow: beyond, a batch makes its requests wait longer and its images hardly cheaper. Where much
+ * more waits, half of it runs: then the little that larger batches save is what shortens the queue. Learns from the batches that run: one of n images is taken to cost fixed + n * each, so that an image costs each + fixed / n,
  * and the line through those costs over 1 / n gives both.
  */
 export class GrowthLimit {
@@ -25,7 +25,7 @@ export class GrowthLimit {
 
   /** How many of the images that wait to run together. */
   rows(waiting: number): number {
-    return Math.min(waiting, this.#limit);
+    return Math.min(waiting, this.maxBatch, Math.max(this.#limit, Math.ceil(waiting / 2)));
   }
 
   /** What a batch took. */

@@ -55,9 +55,15 @@ describe('GrowthLimit', () => {
   test('stops where an image gets hardly cheaper', () => {
     const limit = new GrowthLimit(32);
     learn(limit, 32, cpu, 50);
-    // 5 ms are 8% of the 62.5 that 6.25 images take.
-    expect(limit.rows(32)).toBe(7);
-    expect(limit.rows(6)).toBe(6);
+    // 5 ms are 15% of the 33 that 3.3 images take.
+    expect(limit.rows(7)).toBe(4);
+    expect(limit.rows(3)).toBe(3);
+  });
+
+  test('takes half of what waits where that is much', () => {
+    const limit = new GrowthLimit(32);
+    learn(limit, 32, cpu, 50);
+    expect([9, 32, 60, 64, 1000].map((waiting) => limit.rows(waiting))).toEqual([5, 16, 30, 32, 32]);
   });
 
   test.each([
@@ -90,11 +96,11 @@ describe('GrowthLimit', () => {
   test('follows a machine that changes', () => {
     const limit = new GrowthLimit(8);
     learn(limit, 8, (rows) => 10 * rows, 60);
-    expect(limit.rows(8)).toBe(1);
+    expect(limit.rows(4)).toBe(2);
     learn(limit, 8, gpu, 200);
     expect(limit.rows(8)).toBe(8);
     learn(limit, 8, (rows) => 10 * rows, 300);
-    expect(limit.rows(8)).toBe(1);
+    expect(limit.rows(4)).toBe(2);
   });
 
   test('single images, however many, do not keep it from growing', () => {
