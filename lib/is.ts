@@ -3,6 +3,9 @@ import { ResNetError } from './errors.js';
 // Argument checks at the public boundary: every message has the form
 // "expected <what> for <name> but received <what came>", so that a caller can act on it.
 
+/** Node's timers take no longer ones: they fire at once. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
+
 // Lists are shown this deep. What is shown may be JSON of a hostile file, which nests without end.
 const SHOWN_DEPTH = 3;
 

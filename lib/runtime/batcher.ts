@@ -1,5 +1,5 @@
 import { AbortError, ResNetError } from '../errors.js';
-import { checkInteger, invalid } from '../is.js';
+import { checkInteger, invalid, MAX_TIMER_MS } from '../is.js';
 import { onAbort } from '../on-abort.js';
 import type { Tensor } from '../tensor.js';
 import { Batch, type Request } from './batch.js';
@@ -52,13 +52,11 @@ interface Worker {
   readonly share: Share;
 }
 
-// Node's timers take no longer ones.
-const MAX_MS = 2 ** 31 - 1;
-
 /**
  * Runs many small requests as few large batches. A free execution context takes at once what waits, up to `maxBatch`
- * images and no more than make an image cheaper; while all are busy, requests gather. Requests made in one turn of the
- * event loop are gathered too. Requests of different image sizes, types or layouts never share a batch.
+ * images, or fewer where larger batches make an image hardly cheaper; while all are busy, requests gather. Requests made
+ * in one turn of the event loop are gathered too. Requests of different image sizes, types or layouts never share a
+ * batch.
  */
 export class Batcher {
   readonly maxBatch: number;
@@ -327,6 +325,10 @@ function tell<Report>(listener: (report: Report) => void, report: Report): void 
 }
 
 function checkMs(name: string, value: unknown, min: number): number {
-  if (typeof value === 'number' && value >= min && value <= MAX_MS) return value;
-  throw invalid(name, `milliseconds ${min === 0 ? 'of at least 0' : 'above 0'} and up to ${MAX_MS}`, value);
+  if (typeof value === 'number' && value >= min && value <= MAX_TIMER_MS) return value;
+  throw invalid(
+    name,
+    `milliseconds ${min === 0 ? 'of at least 0' : 'above 0'} and up to ${MAX_TIMER_MS}`,
+    value,
+  );
 }

@@ -11,8 +11,9 @@ const FIRST_BATCHES = 20;
 
 /**
  * How large batches are let grow: beyond, a batch makes its requests wait longer and its images hardly cheaper. Where much
- * more waits, half of it runs: then the little that larger batches save is what shortens the queue. Learns from the batches that run: one of n images is taken to cost fixed + n * each, so that an image costs each + fixed / n,
- * and the line through those costs over 1 / n gives both.
+ * more waits, half of it runs: then the little that larger batches save is what shortens the queue. Learns from the
+ * batches that run: one of n images is taken to cost fixed + n * each, so that an image costs each + fixed / n, and the
+ * line through those costs over 1 / n gives both.
  */
 export class GrowthLimit {
   #costs = new LineFit(DECAY);

@@ -3,7 +3,7 @@ import type { BatchReport } from '../runtime/batch-stats.js';
 import { DeviceTurns } from '../runtime/device-turns.js';
 import type { RestartEvent } from '../runtime/hosted/hosted-session.js';
 import { notFound, RequestError } from './request-error.js';
-import { ServedModel, type ServedModelOptions } from './served-model.js';
+import { ServedModel, type ServedModelOptions, URL_NAME } from './served-model.js';
 
 /** A model to serve: itself, the path of its file, what loads it, or any of these with options. */
 export type ModelSource = ServedModelOptions['model'] | ServedModelOptions;
@@ -64,7 +64,7 @@ export class Models {
       const hint = known ? ': it is not loaded' : didYouMean(name, this.#served.keys());
       throw notFound(`There is no model ${show(name)}${hint}`);
     }
-    if (version !== undefined && version !== '' && version !== model.version) {
+    if (!hasVersion(model, version)) {
       throw notFound(`The model ${show(name)} has version ${model.version} but not ${show(version)}`);
     }
     return model;
@@ -99,7 +99,7 @@ export class Models {
   /** Whether there is such a model and version, and a device to answer. */
   isReady(name: string, version: string): boolean {
     const model = this.#served.get(name);
-    return model !== undefined && (version === '' || version === model.version) && model.isReady;
+    return model !== undefined && hasVersion(model, version) && model.isReady;
   }
 
   /** Whether every model that is served has a device to answer. */
@@ -163,9 +163,14 @@ export class Models {
   }
 }
 
+/** None, or an empty one, is whichever it has. */
+function hasVersion(model: ServedModel, version = ''): boolean {
+  return version === '' || version === model.version;
+}
+
 /** Names are parts of URLs, where "." and ".." mean folders, and "stats" is a resource of its own. */
 function checkName(name: string): void {
-  if (/^\w[\w.-]*$/.test(name) && name.length <= MAX_NAME_LENGTH && name !== 'stats') return;
+  if (URL_NAME.test(name) && name.length <= MAX_NAME_LENGTH && name !== 'stats') return;
   const expected = `at most ${MAX_NAME_LENGTH} letters, digits, ".", "_" and "-", not beginning with "." or "-" nor "stats"`;
   throw invalid('a model name', expected, name);
 }

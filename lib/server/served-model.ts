@@ -15,6 +15,9 @@ import type { ClassificationTransform } from '../transforms/index.js';
 import { type ModelSession, openSession } from './model-session.js';
 import { type Carrier, type OnRun, traced } from './tracing.js';
 
+/** What can be a part of a URL: not "." nor "..", which mean folders. */
+export const URL_NAME = /^\w[\w.-]*$/;
+
 // Of an image file: half a gigabyte while it is decoded and resized would be had for a few kilobytes.
 const MAX_FILE_PIXELS = 2 ** 26;
 
@@ -98,8 +101,7 @@ export class ServedModel {
   ): Promise<ServedModel> {
     const { model: source, labels, version = '1', maxQueue, maxDelayMs = 0, maxPixels, ...others } = options;
     if (maxPixels !== undefined) checkInteger('maxPixels', maxPixels, 1);
-    // It is part of URLs.
-    if (typeof version !== 'string' || !/^\w[\w.-]*$/.test(version))
+    if (typeof version !== 'string' || !URL_NAME.test(version))
       throw invalid('version', 'a string of letters, digits, ".", "_" and "-"', version);
     const { device: on = 'auto', transform: wanted, ...compile } = others;
     const model = withTransform(await read(source), boundedTransform(wanted));

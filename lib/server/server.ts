@@ -8,7 +8,7 @@ import type { Server as GrpcServer } from '@grpc/grpc-js';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from 'fastify';
 import { ResNetError } from '../errors.js';
 import { fileError } from '../file-error.js';
-import { checkInteger, checkOptions, invalid } from '../is.js';
+import { checkInteger, checkOptions, invalid, MAX_TIMER_MS } from '../is.js';
 import { createGrpcServer, type GrpcOptions, grpcCredentials } from './grpc/service.js';
 import { BodyReader } from './http/body.js';
 import { BodyBudget } from './http/body-budget.js';
@@ -77,8 +77,6 @@ const OPTIONS: readonly string[] = [
 
 const { version: VERSION } = createRequire(import.meta.url)('../../package.json') as { version: string };
 const MIN_BODY_LIMIT = 2 ** 24;
-// Node's timers take no longer ones, and fire at once.
-const MAX_MS = 2 ** 31 - 1;
 // For answers on their way when the server ends.
 const FLUSH_MS = 1000;
 // A float as JSON: sign, digits, exponent and comma.
@@ -262,7 +260,7 @@ function checkServerOptions(options: ServerOptions): void {
   if (bodyLimit !== undefined) checkInteger('bodyLimit', bodyLimit, 1);
   if (bodyMemory !== undefined) checkInteger('bodyMemory', bodyMemory, 1);
   if (requestTimeoutMs !== undefined) checkInteger('requestTimeoutMs', requestTimeoutMs, 1);
-  if (drainMs !== undefined) checkInteger('drainMs', drainMs, 0, MAX_MS);
+  if (drainMs !== undefined) checkInteger('drainMs', drainMs, 0, MAX_TIMER_MS);
   if (token !== undefined && (typeof token !== 'string' || !/^[!-~]+$/.test(token))) {
     // Not what it is: messages go to logs.
     throw invalid('token', 'what a header can carry: ASCII without spaces', 'something else');

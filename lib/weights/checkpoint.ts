@@ -33,12 +33,16 @@ export function findStateDict(root: unknown): Map<string, TensorRef> {
 /** The tensors under the one of these keys that has any. */
 function nested(root: unknown, keys: readonly string[]): Map<string, TensorRef> | undefined {
   if (!(root instanceof Map)) return undefined;
-  const found = keys.filter((key) => tensorsOf(root.get(key)).size > 0);
-  if (found.length > 1)
+  const found = keys
+    .map((key) => ({ key, tensors: tensorsOf(root.get(key)) }))
+    .filter(({ tensors }) => tensors.size > 0);
+  if (found.length > 1) {
+    const places = found.map(({ key }) => show(key)).join(' and ');
     throw new WeightsFormatError(
-      `it holds state dicts under ${found.map(show).join(' and ')}: save the one that is meant by itself`,
+      `it holds state dicts under ${places}: save the one that is meant by itself`,
     );
-  return found[0] === undefined ? undefined : tensorsOf(root.get(found[0]));
+  }
+  return found[0]?.tensors;
 }
 
 function tensorsOf(dict: unknown): Map<string, TensorRef> {

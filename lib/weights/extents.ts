@@ -37,12 +37,7 @@ export async function readExtents<E extends Extent>(
   const block = allocateBytes(size);
   for (const { start, end, at } of runs)
     await source.read(block.subarray(at, at + end - start), origin + start);
-  return new Map(
-    sorted.map((extent, i) => {
-      const at = places[i] as number;
-      return [extent, block.subarray(at, at + extent.end - extent.start)];
-    }),
-  );
+  return viewsOf(block, sorted, places);
 }
 
 /** Reads parts of a file into one block of memory, in which each is aligned whatever it is in the file. */
@@ -57,12 +52,21 @@ export async function readAligned<E extends Extent>(
     return at;
   });
   const block = allocateBytes(size);
-  const parts = new Map(
+  const parts = viewsOf(block, extents, places);
+  await inTurns([...parts], ([{ start }, part]) => source.read(part, start));
+  return parts;
+}
+
+/** @param places where each of them begins in the block. */
+function viewsOf<E extends Extent>(
+  block: Uint8Array,
+  extents: readonly E[],
+  places: readonly number[],
+): Map<E, Uint8Array> {
+  return new Map(
     extents.map((extent, i) => {
       const at = places[i] as number;
       return [extent, block.subarray(at, at + extent.end - extent.start)];
     }),
   );
-  await inTurns([...parts], ([{ start }, part]) => source.read(part, start));
-  return parts;
 }

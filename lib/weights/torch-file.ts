@@ -32,14 +32,14 @@ export function torchWeightsFile(source: ByteSource, root: unknown, storages: To
     async refer(names) {
       const { file } = source;
       if (!file) return new Map();
-      const wanted = [...tensors].filter(
-        ([name, tensor]) => names.has(name) && tensor.contiguous && canStayInFile(tensor),
+      const wanted = [...tensors].flatMap(([name, tensor]) =>
+        names.has(name) && tensor.contiguous && canStayInFile(tensor) ? [[name, tensor] as const] : [],
       );
       const positions = await storages.positions(keysOf(wanted));
       const stored = new Map<string, StoredTensor>();
       for (const [name, tensor] of wanted) {
         const start = positions.get(tensor.storage.key);
-        if (start === undefined || !canStayInFile(tensor)) continue;
+        if (start === undefined) continue;
         stored.set(name, new StoredTensor(file, start + tensor.byteOffset, tensor.dtype, tensor.shape));
       }
       return stored;

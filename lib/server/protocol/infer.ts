@@ -1,4 +1,4 @@
-import { show } from '../../is.js';
+import { MAX_TIMER_MS, show } from '../../is.js';
 import type { BatchRunOptions } from '../../runtime/batcher.js';
 import type { Results } from '../../runtime/session.js';
 import { topK } from '../../tasks/topk.js';
@@ -6,9 +6,6 @@ import type { Tensor } from '../../tensor.js';
 import { badRequest } from '../request-error.js';
 import type { ServedModel } from '../served-model.js';
 import { batchOf, type InputTensor } from './tensors.js';
-
-// What a batcher takes: 24 days.
-const MAX_DEADLINE_MS = 2 ** 31 - 1;
 
 /** An output that was asked for. */
 export interface WantedOutput {
@@ -50,7 +47,7 @@ export function infer(
     throw badRequest(`There is no output ${show(name)}; ${model.name} gives ${names.join(', ')}`);
   }
   const batch = batchOf(inputs, model);
-  const deadlineMs = timeout > 0 ? Math.min(timeout / 1000, MAX_DEADLINE_MS) : undefined;
+  const deadlineMs = timeout > 0 ? Math.min(timeout / 1000, MAX_TIMER_MS) : undefined;
   return run(model, batch, wanted, { ...options, deadlineMs });
 }
 
